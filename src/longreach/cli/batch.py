@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING, Any
 
 from longreach.cli import values
 from longreach.cli.interrupt import Interrupts
-from longreach.cli.options import add_ask_options, ask_options
+from longreach.cli.options import add_ask_options, add_total_budget_options, ask_options, total_budget
 from longreach.cli.untrusted import clean, one_line
 from longreach.errors import UsageError
 
@@ -58,11 +58,8 @@ def register(commands: argparse._SubParsersAction[argparse.ArgumentParser]) -> N
         metavar="ADDRESS",
         help="ask the rows on a Ray cluster; without ADDRESS on a local Ray that ends with the batch (extra ray)",
     )
-    total = parser.add_argument_group("the total budget, over all rows and all times that the batch is run")
-    total.add_argument("--total-usd", type=values.dollars, metavar="X", help="US dollars")
-    total.add_argument("--total-tokens", type=values.count, metavar="N", help="input and output tokens")
-    total.add_argument("--total-calls", type=values.count, metavar="N", help="model calls")
-    total.add_argument("--total-seconds", type=values.seconds, metavar="N", help="seconds of this run of the batch")
+    title = "the total budget, over all rows and all times that the batch is run"
+    add_total_budget_options(parser, title, "seconds of this run of the batch")
     add_ask_options(parser)
     parser.add_argument("--quiet", "-q", action="store_true", help="no progress")
     parser.add_argument(
@@ -75,13 +72,12 @@ def register(commands: argparse._SubParsersAction[argparse.ArgumentParser]) -> N
 
 def run(given: argparse.Namespace) -> int:
     """Ask all, and the exit status. Raises `UsageError`."""
-    from longreach.runs import Budget
     from longreach.serve.batch import BatchOptions, here, on_ray, read_questions, run_batch
 
     questions = read_questions(given.questions)
     if given.out.resolve() == given.questions.resolve():
         raise UsageError("--out must be another file than the questions")
-    total = Budget(usd=given.total_usd, tokens=given.total_tokens, calls=given.total_calls, seconds=given.total_seconds)
+    total = total_budget(given)
     if given.dry_run:
         return _dry_run(questions, ask_options(given), total, given.rows)
     place = here if given.ray is None else on_ray(given.ray)

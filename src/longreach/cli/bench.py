@@ -14,7 +14,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from longreach.cli import values
-from longreach.cli.options import add_speculate_option
+from longreach.cli.options import add_speculate_option, add_total_budget_options, total_budget
 from longreach.cli.untrusted import clean
 from longreach.errors import MissingExtra, UsageError
 
@@ -124,10 +124,8 @@ def _add_budgets(parser: argparse.ArgumentParser) -> None:
     sample.add_argument("--seconds", type=values.seconds, metavar="N", help="seconds")
     sample.add_argument("--steps", type=values.count, metavar="N", help="turns of the root model (default: 30)")
     sample.add_argument("--depth", type=values.count, metavar="N", help="how deep child runs may nest (default: 1)")
-    total = parser.add_argument_group("the budget of all samples together; what it cuts short is left for the next run")
-    total.add_argument("--total-usd", type=values.dollars, metavar="X", help="US dollars")
-    total.add_argument("--total-tokens", type=values.count, metavar="N", help="input and output tokens")
-    total.add_argument("--total-calls", type=values.count, metavar="N", help="model calls")
+    title = "the budget of all samples together; what it cuts short is left for the next run"
+    add_total_budget_options(parser, title)
 
 
 def _plan(given: argparse.Namespace) -> Plan:
@@ -139,7 +137,6 @@ def _plan(given: argparse.Namespace) -> Plan:
         raise MissingExtra("evals", "running benchmarks") from error
     from longreach.models.prices import parse_price
     from longreach.options import DEFAULT_MODEL
-    from longreach.runs import Budget
     from longreach.strategies import find_strategy
 
     models = _names(given.model or DEFAULT_MODEL)
@@ -162,7 +159,7 @@ def _plan(given: argparse.Namespace) -> Plan:
         limit=given.limit,
         epochs=given.epochs,
         parameters={**_parameters(given.set), **({"data": given.data} if given.data else {}), **budget, **ahead},
-        total=Budget(given.total_usd, given.total_tokens, given.total_calls),
+        total=total_budget(given),
         model_arguments={"base_url": given.base_url, "price": given.price},
         concurrency=given.concurrency or (1 if is_local else 8),
         quiet=given.quiet,

@@ -15,10 +15,15 @@ from dataclasses import fields, replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from longreach.cli import values
 from longreach.cli.following import Follower
 from longreach.cli.interrupt import Interrupts
-from longreach.cli.options import add_ask_options, add_output_options, ask_options
+from longreach.cli.options import (
+    add_ask_options,
+    add_output_options,
+    add_total_budget_options,
+    ask_options,
+    total_budget,
+)
 from longreach.cli.outcome import STATUS_CODES, print_outcome
 from longreach.cli.streams import error_console
 from longreach.cli.untrusted import clean, one_line
@@ -28,13 +33,12 @@ if TYPE_CHECKING:
     from longreach.chat import Chat
     from longreach.cli.background import Background
     from longreach.options import Options
-    from longreach.runs import Budget, Record
+    from longreach.runs import Record
     from longreach.runs.forecast import Forecast
 
 __all__ = ["register", "run"]
 
 PROMPT = "> "
-_TOTAL = ("usd", "tokens", "calls", "seconds")
 
 
 def register(commands: argparse._SubParsersAction[argparse.ArgumentParser]) -> None:
@@ -49,11 +53,7 @@ def register(commands: argparse._SubParsersAction[argparse.ArgumentParser]) -> N
     )
     parser.add_argument("paths", metavar="PATH", nargs="+", help="files and folders")
     add_ask_options(parser)
-    total = parser.add_argument_group("the budget of all questions together")
-    total.add_argument("--total-usd", type=values.dollars, metavar="X", help="US dollars")
-    total.add_argument("--total-tokens", type=values.count, metavar="N", help="input and output tokens")
-    total.add_argument("--total-calls", type=values.count, metavar="N", help="model calls")
-    total.add_argument("--total-seconds", type=values.seconds, metavar="N", help="seconds spent on answering")
+    add_total_budget_options(parser, "the budget of all questions together", "seconds spent on answering")
     add_output_options(parser)
     parser.set_defaults(run=run)
 
@@ -109,7 +109,7 @@ class _Talk:
         options = replace(options, listener=self.record, progress=self, journal_opened=self.opened)
         given: dict[str, Any] = {each.name: getattr(options, each.name) for each in fields(options)}
         self._say(f"reading {', '.join(self._given.paths[:3])}")
-        chat = Chat(*self._given.paths, total=_total(self._given), **given)
+        chat = Chat(*self._given.paths, total=total_budget(self._given), **given)
         self._chat = self._background.run(chat.__aenter__())
         context = self._chat.context
         self._say(
@@ -183,13 +183,6 @@ class _Talk:
     def _worst(self, status: str) -> None:
         order = [0, STATUS_CODES["partial"], STATUS_CODES["failed"]]
         self.status = max(self.status, STATUS_CODES[status], key=order.index)
-
-
-def _total(given: argparse.Namespace) -> Budget:
-    from longreach.runs import Budget
-
-    limits = {name: getattr(given, f"total_{name}") for name in _TOTAL}
-    return Budget(**{name: value for name, value in limits.items() if value is not None})
 
 
 # --- the questions

@@ -8,7 +8,7 @@ from __future__ import annotations
 import argparse
 
 from longreach.cli import values
-from longreach.cli.options import add_ask_options, ask_options
+from longreach.cli.options import add_ask_options, add_total_budget_options, ask_options, total_budget
 from longreach.errors import MissingExtra, UsageError
 
 __all__ = ["register", "run"]
@@ -36,9 +36,7 @@ def register(commands: argparse._SubParsersAction[argparse.ArgumentParser]) -> N
         "--http", metavar="PORT", type=int, help="serve on http://127.0.0.1:PORT/mcp; 0 takes a free port"
     )
     parser.add_argument("--runs", type=values.count, default=4, metavar="N", help="at once (default: 4)")
-    total = parser.add_argument_group("the total budget, of all runs until the server ends")
-    total.add_argument("--total-usd", type=values.dollars, metavar="X", help="US dollars")
-    total.add_argument("--total-tokens", type=values.count, metavar="N", help="input and output tokens")
+    add_total_budget_options(parser, "the total budget, of all runs until the server ends")
     add_ask_options(parser)
     parser.set_defaults(run=run)
 
@@ -47,16 +45,15 @@ def run(given: argparse.Namespace) -> int:
     """Serve until the client leaves, or a signal. Raises `UsageError`, `MissingExtra`."""
     import asyncio
 
-    from longreach.runs import Budget
-
     if given.http is not None and not 0 <= given.http < 1 << 16:
         raise UsageError(f"--http takes a port from 0 to 65535, not {given.http}")
     try:
         from longreach.serve.mcp import McpSettings, serve_http, serve_stdio
     except ImportError as error:
         raise MissingExtra("serve", f"longreach mcp ({error.name} is missing)") from None
-    total = Budget(usd=given.total_usd, tokens=given.total_tokens)
-    settings = McpSettings(ask_options(given), tuple(given.root), tuple(given.allow_model), total, given.runs)
+    settings = McpSettings(
+        ask_options(given), tuple(given.root), tuple(given.allow_model), total_budget(given), given.runs
+    )
     if given.http is None:
         asyncio.run(serve_stdio(settings))
     else:

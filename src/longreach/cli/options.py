@@ -16,20 +16,24 @@ from longreach.cli import values
 if TYPE_CHECKING:
     from longreach.models.registry import ModelOptions
     from longreach.options import Options
+    from longreach.runs import Budget
 
 __all__ = [
     "add_ask_options",
     "add_budget_options",
     "add_output_options",
     "add_speculate_option",
+    "add_total_budget_options",
     "ask_options",
     "budget_options",
+    "total_budget",
 ]
 
 NO_SERVER = "none"
 
 # option of the command line -> field; an option that is not given leaves the field's default
 _BUDGET = ("usd", "tokens", "calls", "seconds", "depth", "steps", "confidence")
+_TOTAL = ("usd", "tokens", "calls", "seconds")
 _SETTINGS = ("concurrency", "step_seconds", "temperature", "seed", "reasoning_effort", "cache", "speculate")
 
 
@@ -84,6 +88,16 @@ def add_budget_options(parser: argparse.ArgumentParser) -> None:
     budget.add_argument(
         "--confidence", type=values.share, metavar="X", help="stop at an answer of this confidence, 0 to 1"
     )
+
+
+def add_total_budget_options(parser: argparse.ArgumentParser, title: str, seconds: str | None = None) -> None:
+    """Define `--total-usd` and its like. title: of their group. seconds: what `--total-seconds` counts; without it there is none."""
+    total = parser.add_argument_group(title)
+    total.add_argument("--total-usd", type=values.dollars, metavar="X", help="US dollars")
+    total.add_argument("--total-tokens", type=values.count, metavar="N", help="input and output tokens")
+    total.add_argument("--total-calls", type=values.count, metavar="N", help="model calls")
+    if seconds:
+        total.add_argument("--total-seconds", type=values.seconds, metavar="N", help=seconds)
 
 
 def _add_run_options(parser: argparse.ArgumentParser) -> None:
@@ -166,6 +180,14 @@ def add_output_options(parser: argparse.ArgumentParser) -> None:
 def budget_options(given: argparse.Namespace) -> dict[str, Any]:
     """The fields of `Budget` that were given."""
     return _given(vars(given), _BUDGET)
+
+
+def total_budget(given: argparse.Namespace) -> Budget:
+    """What `--total-usd` and its like allow all runs together."""
+    from longreach.runs import Budget
+
+    limits: dict[str, Any] = {name: getattr(given, f"total_{name}", None) for name in _TOTAL}
+    return Budget(**limits)
 
 
 def ask_options(given: argparse.Namespace) -> Options:
