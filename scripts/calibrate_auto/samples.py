@@ -14,6 +14,7 @@ from functools import partial
 from pathlib import Path
 
 from longreach.context import Context
+from longreach.context.base import CHARACTERS_PER_TOKEN
 from longreach.errors import UsageError
 from longreach.evals.clsynth import base as clsynth
 from longreach.evals.clsynth import prompt as clsynth_prompt
@@ -32,7 +33,6 @@ from longreach.evals.oolong_pairs.score import as_text, f1, read_paper
 
 __all__ = ["BENCHMARKS", "NEED_TREC", "Plan", "Sample", "samples"]
 
-CHARACTERS_PER_TOKEN = 4
 TOKENS_PER_WORD = 1.35
 NEEDLES = ("single_1", "multikey_2")
 

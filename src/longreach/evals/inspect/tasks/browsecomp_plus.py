@@ -15,6 +15,7 @@ from inspect_ai import Task, task
 from inspect_ai.model import GenerateConfig, model_roles
 from inspect_ai.solver import TaskState
 
+from longreach.context.base import CHARACTERS_PER_TOKEN
 from longreach.errors import UsageError
 from longreach.evals.browsecomp_plus import prompt
 from longreach.evals.browsecomp_plus.citations import cited_strict, cited_upstream, score_citations
@@ -36,7 +37,6 @@ OTHERWISE = "give a folder with queries.jsonl and corpus.jsonl with --data DIR, 
 HUB_QUERIES = Source("Tevatron/browsecomp-plus", "test", OTHERWISE, "144cff8e35b5eaef7e526346aa60774a9deb941f")
 HUB_CORPUS = Source("Tevatron/browsecomp-plus-corpus", "train", OTHERWISE, "b27b02bc3e45511b8b82a13e6f90ce761df726f6")
 JUDGE_CONFIG = GenerateConfig(temperature=0.7, top_p=0.8, top_k=20, max_tokens=4_096)  # as published
-CHARACTERS_PER_TOKEN = 4
 
 
 @task

@@ -15,6 +15,7 @@ from typing import Any
 from inspect_ai import Task, task
 from inspect_ai.solver import TaskState
 
+from longreach.context.base import CHARACTERS_PER_TOKEN
 from longreach.errors import UsageError
 from longreach.evals.clbench import load, prompt, score
 from longreach.evals.clbench.judge import Grading, JudgeTries, judge_messages, strict_run, upstream_run
@@ -34,7 +35,6 @@ SOURCES = {
     "clbench": Source("tencent/CL-bench", "train", OTHERWISE, "b28a5832a09b0d96c0cf4c22e90d7c60ede25b80"),
     "life": Source("tencent/CL-bench-Life", "train", OTHERWISE, "main"),
 }
-CHARACTERS_PER_TOKEN = 4
 JUDGE_FILE = "judge_file"
 
 

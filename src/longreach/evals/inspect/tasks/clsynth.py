@@ -13,6 +13,7 @@ from typing import Any
 from inspect_ai import Task, task
 from inspect_ai.solver import TaskState
 
+from longreach.context.base import CHARACTERS_PER_TOKEN
 from longreach.evals.clsynth import base, prompt
 from longreach.evals.clsynth.generate import CATEGORIES, generate
 from longreach.evals.clsynth.score import grade
@@ -22,8 +23,6 @@ from longreach.evals.inspect.tasks.making import Item, make_task, with_context
 from longreach.evals.question import Question
 
 __all__ = ["clsynth"]
-
-CHARACTERS_PER_TOKEN = 4
 
 
 @task

@@ -13,6 +13,7 @@ from typing import Any
 from inspect_ai import Task, task
 from inspect_ai.solver import TaskState
 
+from longreach.context.base import CHARACTERS_PER_TOKEN
 from longreach.errors import UsageError
 from longreach.evals.codeqa import prompt, score
 from longreach.evals.codeqa.generate import Options, generate
@@ -33,7 +34,6 @@ HUB = Source(
     "2b48e494f2c7a2f0af81aae178e05c7e1dde0fe9",
     where={"domain": (CODE_DOMAIN,)},
 )
-CHARACTERS_PER_TOKEN = 4
 TEMPERATURE = 0.1  # as published
 STYLES = ("zero_shot", "reasoning")
 

@@ -12,6 +12,7 @@ from inspect_ai import Task, task
 from inspect_ai.solver import TaskState
 
 from longreach.context import Context
+from longreach.context.base import CHARACTERS_PER_TOKEN
 from longreach.evals.inspect.options import lengths, names, run_options
 from longreach.evals.inspect.scorer import Grade, register
 from longreach.evals.inspect.tasks.making import Item, existing, make_task
@@ -22,8 +23,6 @@ from longreach.evals.question import Question
 from longreach.models.base import Message
 
 __all__ = ["niah"]
-
-CHARACTERS_PER_TOKEN = 4
 
 
 @task

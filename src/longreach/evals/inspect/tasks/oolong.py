@@ -15,6 +15,7 @@ from inspect_ai import Task, task
 from inspect_ai.solver import TaskState
 
 from longreach.context import Context
+from longreach.context.base import CHARACTERS_PER_TOKEN
 from longreach.errors import UsageError
 from longreach.evals.hub import Source as HubSource
 from longreach.evals.hub import fetch
@@ -44,7 +45,6 @@ SYNTH_REVISION = "49898a421f4b14f2c9cae084d2d270f930ff4c90"  # of the paper; a l
 REAL = HubSource("oolongbench/oolong-real", "test", OTHERWISE, "6bc9ef04866fcf005c9749b70649be69dd37fffb", config="dnd")
 SPLITS = ("synth", "real")
 VALIDATION = ("trec_coarse", "spam")  # the sources of the released validation split; the others are in test
-CHARACTERS_PER_TOKEN = 4
 
 
 @task

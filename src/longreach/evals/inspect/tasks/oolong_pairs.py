@@ -14,6 +14,7 @@ from inspect_ai import Task, task
 from inspect_ai.solver import TaskState
 
 from longreach.context import Context
+from longreach.context.base import CHARACTERS_PER_TOKEN
 from longreach.errors import UsageError
 from longreach.evals.hub import fetch
 from longreach.evals.inspect.options import lengths, run_options
@@ -32,7 +33,6 @@ __all__ = ["oolong_pairs"]
 
 PLAIN, LABELLED = "context_window_text.txt", "context_window_text_with_labels.txt"
 OTHERWISE = "with --data PATH give a window with its labelled copy, or TREC's raw texts, from which any length is generated offline"
-CHARACTERS_PER_TOKEN = 4
 
 
 @task
