@@ -17,9 +17,9 @@ from starlette.responses import JSONResponse, Response
 from longreach.errors import LongreachError
 from longreach.runs import Settings
 from longreach.runs.events import RunEnded
-from longreach.serve.bodies import ChatBody, dumps, read_body
+from longreach.serve.bodies import ChatBody, RunBody, dumps, read_body
 from longreach.serve.budgets import wanted_budget
-from longreach.serve.conversation import question_of_chat
+from longreach.serve.conversation import Question, question_of_chat
 from longreach.serve.event_stream import EventStream
 from longreach.serve.failures import ApiError, as_api_error, error_body, scrub
 from longreach.serve.job import Job
@@ -28,8 +28,9 @@ from longreach.serve.narration import Narration
 from longreach.serve.requests import read_json, wait_for_end
 from longreach.serve.runner import Asker, Plan
 from longreach.serve.service import Service
+from longreach.serve.settings import ServeSettings
 
-__all__ = ["chat_completions", "run_settings"]
+__all__ = ["chat_completions", "plan_of"]
 
 CONTENT_PIECE = 4_096  # characters of the answer in one event
 _PROVIDER_FAILURES = {
@@ -49,8 +50,7 @@ async def chat_completions(request: Request, service: Service, asker: Asker) -> 
         body = read_body(await read_json(request, settings, held), ChatBody)
         choice = service.names.read(body.model)
         question = await question_of_chat(body, asker.owner, service.contexts)
-        budget = wanted_budget(body.budget, settings.budget)
-        plan = Plan(question.query, question.context, choice, budget, run_settings(body, choice, settings.run))
+        plan = plan_of(question, choice, body, settings)
         narration = Narration() if body.stream else None
         job = await service.runner.start(asker, plan, *[narration] if narration else [])
         held.until(job.task)
@@ -63,7 +63,13 @@ async def chat_completions(request: Request, service: Service, asker: Asker) -> 
     return JSONResponse(_whole(job, body.model, ended))
 
 
-def run_settings(body: Any, choice: Choice, default: Settings) -> Settings:
+def plan_of(question: Question, choice: Choice, body: ChatBody | RunBody, settings: ServeSettings) -> Plan:
+    """The run that a request asks for."""
+    budget = wanted_budget(body.budget, settings.budget)
+    return Plan(question.query, question.context, choice, budget, _run_settings(body, choice, settings.run))
+
+
+def _run_settings(body: Any, choice: Choice, default: Settings) -> Settings:
     """How the run works, as far as a request says; what it leaves out is the server's default."""
     values: dict[str, Any] = {
         "temperature": body.temperature,

@@ -21,14 +21,14 @@ from longreach.runs.events import RunEnded, RunResumed, RunStarted
 from longreach.runs.store import ROOT_BRANCH, runs_folder
 from longreach.serve.bodies import BudgetBody, ResumeBody, RunBody, read_body
 from longreach.serve.budgets import wanted_budget
-from longreach.serve.chat import run_settings
+from longreach.serve.chat import plan_of
 from longreach.serve.conversation import question_of_run
 from longreach.serve.event_stream import EventStream
 from longreach.serve.failures import ApiError, scrub
 from longreach.serve.job import Job
 from longreach.serve.journals import follow, stored_text
 from longreach.serve.requests import read_json
-from longreach.serve.runner import Asker, Plan
+from longreach.serve.runner import Asker
 from longreach.serve.service import Service
 from longreach.serve.state import RunRow
 from longreach.serve.state.values import ACTIVE
@@ -55,9 +55,7 @@ async def start_run(request: Request, service: Service, asker: Asker) -> Respons
         body = read_body(await read_json(request, settings, held), RunBody)
         choice = service.names.read(body.model)
         question = await question_of_run(body, asker.owner, service.contexts)
-        budget = wanted_budget(body.budget, settings.budget)
-        plan = Plan(question.query, question.context, choice, budget, run_settings(body, choice, settings.run))
-        job = await service.runner.start(asker, plan)
+        job = await service.runner.start(asker, plan_of(question, choice, body, settings))
         held.until(job.task)
     return await _shown(job.run_id, service, asker, 202)
 
