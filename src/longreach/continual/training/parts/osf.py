@@ -7,26 +7,22 @@ Does not cover: embeddings, which stay as they are.
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping
-from contextlib import AbstractContextManager, nullcontext
 from typing import Any
-
-import torch
 
 from longreach.continual.methods.interfaces import Increment, Setting
 from longreach.continual.methods.parameters import LINEAR_MODULES, Osf
-from longreach.continual.training.parts.base import PartBase, implements
+from longreach.continual.training.parts.base import implements
+from longreach.continual.training.parts.own_weights import OwnWeights
 
 __all__ = ["SubspaceWeights"]
 
 
 @implements(Osf)
-class SubspaceWeights(PartBase):
-    """The decomposition exists only while an increment is trained, so nothing but the weights has to be kept."""
+class SubspaceWeights(OwnWeights):
+    """The directions that are not kept. The decomposition lasts for an increment's training: only the weights are to be kept."""
 
     def __init__(self, configuration: Osf) -> None:
         self._kept = configuration.kept
-        self._model: Any = None
         self._tuner: Any = None
 
     def before_increment(self, setting: Setting, increment: Increment) -> None:
@@ -46,24 +42,5 @@ class SubspaceWeights(PartBase):
         self._tuner.merge_and_unload()
         self._tuner = None
 
-    def trainable(self, setting: Setting) -> Iterable[Any]:
-        """The directions that are not kept."""
-        return list(setting.engine.named_trainable().values())
-
-    def view(self, setting: Setting, task: str | None) -> AbstractContextManager[Any]:
-        """One model for all tasks."""
-        return nullcontext()
-
     def restart(self, setting: Setting) -> None:
         """Not used: this scheme goes with no data scheme that starts anew."""
-
-    def state(self) -> Mapping[str, Any]:
-        """All weights."""
-        return {"weights": {name: weight.detach() for name, weight in self._model.named_parameters()}}
-
-    def load_state(self, setting: Setting, state: Mapping[str, Any]) -> None:
-        """Put them back."""
-        self._model = setting.engine.model
-        with torch.no_grad():
-            for name, weight in self._model.named_parameters():
-                weight.copy_(state["weights"][name])

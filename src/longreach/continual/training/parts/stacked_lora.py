@@ -5,34 +5,25 @@ Covers: the scheme `stacked_lora`: all adapters take part, only the newest is tr
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Sequence
 from contextlib import AbstractContextManager, nullcontext
 from typing import Any
 
-from longreach.continual.methods.interfaces import Increment, Setting
+from longreach.continual.methods.interfaces import Setting
 from longreach.continual.methods.parameters import StackedLora
-from longreach.continual.training.parts.adapters import Adapters, adapter_name
-from longreach.continual.training.parts.base import PartBase, implements
+from longreach.continual.training.parts.adapter_each_increment import AdapterEachIncrement
+from longreach.continual.training.parts.base import implements
 
 __all__ = ["StackedAdapters"]
 
 
 @implements(StackedLora)
-class StackedAdapters(PartBase):
+class StackedAdapters(AdapterEachIncrement):
     """The model and the sum of all adapters so far."""
 
-    def __init__(self, configuration: StackedLora) -> None:
-        self._adapters = Adapters(configuration)
-
-    def before_increment(self, setting: Setting, increment: Increment) -> None:
-        """Add an adapter; the earlier ones are frozen."""
-        name = adapter_name(increment.number)
-        self._adapters.add(setting, name)
-        self._adapters.use(self._adapters.names, name)
-
-    def trainable(self, setting: Setting) -> Iterable[Any]:
-        """The newest adapter's weights."""
-        return list(self._adapters.weights(self._adapters.names[-1]).values())
+    def taking_part(self) -> Sequence[str]:
+        """All of them."""
+        return self._adapters.names
 
     def view(self, setting: Setting, task: str | None) -> AbstractContextManager[Any]:
         """One model for all tasks."""
@@ -40,16 +31,3 @@ class StackedAdapters(PartBase):
 
     def restart(self, setting: Setting) -> None:
         """Not used: this scheme goes with no data scheme that starts anew."""
-
-    def storage(self) -> Mapping[str, int]:
-        """All adapters."""
-        return {"adapters": self._adapters.bytes_of(self._adapters.names)}
-
-    def state(self) -> Mapping[str, Any]:
-        """Their weights."""
-        return {"adapters": self._adapters.state()}
-
-    def load_state(self, setting: Setting, state: Mapping[str, Any]) -> None:
-        """Put them back."""
-        self._adapters.load_state(setting, state["adapters"])
-        self._adapters.use(self._adapters.names, None)
