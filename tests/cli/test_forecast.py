@@ -202,6 +202,57 @@ def test_dry_run_of_a_batch(quick: Quick, longreach: Command) -> None:
     assert longreach.runs == []
 
 
+def test_dry_run_of_a_batch_is_about_the_rows_that_are_left(quick: Quick, longreach: Command, script: Script) -> None:
+    questions, out = longreach.folder / "q.jsonl", longreach.folder / "a.jsonl"
+    rows = [{"query": "Q", "context": f"text {number}"} for number in range(3)]
+    questions.write_text("\n".join(json.dumps(each) for each in rows))
+    how = ("--model", script(default="yes"), "--strategy", "direct", "--json")
+    batch = ("batch", "q.jsonl", "--out", "a.jsonl", *how)
+    first = quick(*batch, "--total-calls", "2", "--rows", "1")
+    told = json.loads(first.stdout)
+    assert (first.returncode, told["left"], told["statuses"], told["usage"]["calls"]) == (3, 1, {"complete": 2}, 2)
+
+    before = out.read_bytes()
+    dry = quick(*batch, "--dry-run", "--total-calls", "2")
+    found = json.loads(dry.stdout)
+    assert found["about"] == {"questions": 1, "answered": {"complete": 2}, "at_once": 1, "context_tokens": 2}
+    assert found["calls"]["high"] < 2
+    shown = quick(*batch[:-1], "--dry-run").stdout
+    assert "answered  2 rows (2 complete), and not counted here" in shown
+    again = json.loads(quick(*batch, "--dry-run", "--again", "failed").stdout)
+    assert again["about"] == found["about"]
+    assert out.read_bytes() == before
+
+    assert quick(*batch).returncode == 0
+    done = json.loads(quick(*batch, "--dry-run").stdout)
+    assert (done["about"], done["calls"]["high"]) == ({"questions": 0, "answered": {"complete": 3}}, 0)
+    assert "No row is left to be asked." in quick(*batch[:-1], "--dry-run").stdout
+
+    questions.write_text(json.dumps(rows[1]))
+    other = quick(*batch, "--dry-run")
+    assert (other.returncode, other.stdout) == (2, "")
+    assert "holds answers to other questions" in other.stderr
+
+
+def test_dry_run_reckons_with_what_the_batch_has_spent(quick: Quick, longreach: Command, script: Script) -> None:
+    rows = [{"query": "Q", "context": f"text {number}"} for number in range(6)]
+    (longreach.folder / "q.jsonl").write_text("\n".join(json.dumps(each) for each in rows))
+    how = ("--model", script(default="yes"), "--strategy", "direct", "--json")
+    batch = ("batch", "q.jsonl", "--out", "a.jsonl", *how)
+    first = json.loads(quick(*batch, "--total-calls", "4", "--rows", "1").stdout)
+    spent = first["usage"]["tokens"]
+    assert (first["left"], spent > 0) == (2, True)
+
+    def may_end_it(tokens: int) -> list[str]:
+        found = json.loads(quick(*batch, "--dry-run", "--total-tokens", str(tokens)).stdout)
+        return list(found["budget_may_end_it"])
+
+    middle = json.loads(quick(*batch, "--dry-run").stdout)["tokens"]["middle"]
+    assert may_end_it(spent + int(middle) + 9) == []
+    assert may_end_it(spent + int(middle) - 9) == ["tokens"]
+    assert may_end_it(spent - 1) == ["tokens"]
+
+
 def test_forecasts_rest_on_past_runs_and_are_shown_beside_what_was_used(
     quick: Quick, longreach: Command, script: Script
 ) -> None:

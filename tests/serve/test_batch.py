@@ -293,3 +293,14 @@ def test_the_command_says_how_it_ended(tmp_path: Path, longreach_home: Path) -> 
     assert done.stdout == ""
     same = command(longreach_home, "q", "--out", "q")[0]
     assert subprocess.run(same, env=environment, capture_output=True, text=True).returncode == 2
+
+
+@pytest.mark.parametrize(
+    "text", ["a letter without a line end", '{"row": 1, "key": "x"}\nand more', '{"row": "one"}\n']
+)
+async def test_a_file_that_is_none_of_answers_is_left_as_it_is(tmp_path: Path, text: str) -> None:
+    out = tmp_path / "letter.txt"
+    out.write_text(text)
+    with pytest.raises(UsageError, match="is not a file of answers"):
+        await run_batch(ten(tmp_path), out, options(model()))
+    assert out.read_text() == text

@@ -6,8 +6,9 @@ Covers: its options, a line for each answered row, the exit status. Does not cov
 from __future__ import annotations
 
 import argparse
+import json
 import sys
-from collections.abc import Mapping, Sequence
+from collections.abc import Mapping
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -18,9 +19,7 @@ from longreach.cli.untrusted import clean, one_line
 from longreach.errors import UsageError
 
 if TYPE_CHECKING:
-    from longreach.options import Options
-    from longreach.runs import Budget
-    from longreach.serve.batch import Question, Summary
+    from longreach.serve.batch import Summary
 
 __all__ = ["register", "run"]
 
@@ -61,60 +60,47 @@ def register(commands: argparse._SubParsersAction[argparse.ArgumentParser]) -> N
     title = "the total budget, over all rows and all times that the batch is run"
     add_total_budget_options(parser, title, "seconds of this run of the batch")
     add_ask_options(parser)
+    parser.add_argument(
+        "--json", action="store_true", help="at the end, or of a dry run, one JSON object on standard output"
+    )
     parser.add_argument("--quiet", "-q", action="store_true", help="no progress")
     parser.add_argument(
         "--dry-run",
         action="store_true",
-        help="only read the questions and their input, and say what all answers will probably cost; sends nothing, needs no key",
+        help="only read the questions and their input, and say what the answers that are still missing will probably cost; sends "
+        "nothing, needs no key",
     )
     parser.set_defaults(run=run)
 
 
 def run(given: argparse.Namespace) -> int:
     """Ask all, and the exit status. Raises `UsageError`."""
-    from longreach.serve.batch import BatchOptions, here, on_ray, read_questions, run_batch
+    from longreach.serve.batch import Answers, BatchOptions, here, on_ray, read_questions, run_batch, standing_of
 
     questions = read_questions(given.questions)
     if given.out.resolve() == given.questions.resolve():
         raise UsageError("--out must be another file than the questions")
-    total = total_budget(given)
-    if given.dry_run:
-        return _dry_run(questions, ask_options(given), total, given.rows)
     place = here if given.ray is None else on_ray(given.ray)
-    options = BatchOptions(ask_options(given), total, given.rows, tuple(given.again), place)
+    options = BatchOptions(ask_options(given), total_budget(given), given.rows, tuple(given.again), place)
+    if given.dry_run:
+        from longreach.cli.batch_forecast import print_batch_forecast
+
+        answers = Answers(given.out)
+        answers.read()
+        answers.check(questions)
+        answers.forget(given.again)
+        print_batch_forecast(standing_of(questions, answers), options, as_json=given.json)
+        return COMPLETE
     with Interrupts(PARTIAL) as interrupts:
         try:
             summary = interrupts.run(run_batch(questions, given.out, options, None if given.quiet else _show))
         except KeyboardInterrupt:
             print("longreach: interrupted; run the same command again to go on", file=sys.stderr)
             return interrupts.leave(PARTIAL)
-    return _end(summary, given.quiet)
-
-
-def _dry_run(questions: Sequence[Question], options: Options, total: Budget, at_once: int) -> int:
-    """Say what all rows together would take, those included that are answered already. Raises `LongreachError`."""
-    from dataclasses import replace
-
-    from longreach.cli import amounts
-    from longreach.cli.forecasting import forecast_for_rows, print_forecast
-    from longreach.serve.batch.rows import read_question_context
-
-    tokens: dict[tuple[str, ...], int] = {}  # of paths that several rows share, read once
-    rows = []
-    for question in questions:
-        own = question.apply(options)
-        size = tokens.get(question.paths) if question.paths else None
-        if size is None:
-            size = tokens[question.paths] = read_question_context(question, own).estimated_tokens
-        rows.append((own, size))
-    forecast = forecast_for_rows(rows)
-    forecast = replace(forecast, seconds=forecast.seconds.divided(min(at_once, len(rows))))
-    about = {
-        "questions": f"{len(rows):,}, {min(at_once, len(rows))} at once",
-        "contexts": f"about {amounts.tokens(sum(size for _, size in rows))} tokens in all",
-    }
-    print_forecast(forecast, about, total, as_json=False)
-    return COMPLETE
+    _print_end(summary, given)
+    if summary.statuses["complete"] == summary.total:
+        return COMPLETE
+    return PARTIAL if summary.statuses["complete"] else NONE_COMPLETE
 
 
 def _show(row: Mapping[str, Any], summary: Summary) -> None:
@@ -125,12 +111,16 @@ def _show(row: Mapping[str, Any], summary: Summary) -> None:
     print(clean(line), file=sys.stderr, flush=True)
 
 
-def _end(summary: Summary, quiet: bool) -> int:
+def _print_end(summary: Summary, given: argparse.Namespace) -> None:
     from longreach.cli import amounts
 
-    if not quiet:
+    spent = summary.spent
+    if given.json:
+        told = {"questions": summary.total, "left": summary.left, "statuses": dict(summary.statuses)}
+        used = {"calls": spent.calls, "tokens": spent.tokens, "cost_usd": str(spent.usd)}
+        print(json.dumps(told | {"reason": summary.reason, "usage": used}))
+    if not given.quiet:
         counts = ", ".join(f"{number} {status}" for status, number in sorted(summary.statuses.items()))
-        spent = summary.spent
         print(
             f"{counts or 'nothing answered'}; {amounts.count(spent.calls, 'call')}, {amounts.tokens(spent.tokens)} tokens, "
             f"{amounts.dollars(spent.usd)}",
@@ -141,6 +131,3 @@ def _end(summary: Summary, quiet: bool) -> int:
             clean(f"longreach: {summary.left} rows are left: {summary.reason}; run again with a larger total"),
             file=sys.stderr,
         )
-    if summary.statuses["complete"] == summary.total:
-        return COMPLETE
-    return PARTIAL if summary.statuses["complete"] else NONE_COMPLETE

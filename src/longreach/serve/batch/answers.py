@@ -3,7 +3,8 @@
 Covers: the file of answers, written a whole row at a time; beside it `FILE.runs`, which says which run works on which row before that run
 spends anything; the lock. Does not cover: what is asked (`batch.run`).
 
-A row is one `write` to a file that is only ever appended to, so a killed process leaves at most one torn last row, which is cut off.
+A row is one `write` to a file that is only ever appended to, so a killed process leaves at most one torn last row, which is cut off. A file
+with anything else in it is left as it is.
 """
 
 from __future__ import annotations
@@ -19,11 +20,13 @@ from longreach.errors import UsageError
 from longreach.locks import try_lock
 from longreach.serve.batch.questions import Question
 
-__all__ = ["AnswerFile"]
+__all__ = ["AnswerFile", "Answers"]
+
+ROW_BEGINS = b'{"row": '
 
 
-class AnswerFile:
-    """The rows that are answered, and the runs of those that are not yet. Used as a context manager, which holds the lock.
+class Answers:
+    """The rows that are answered, and the runs of those that are not yet, as they were read.
 
     answered: rows by question number. runs: the run of each question that was begun, by number.
     """
@@ -33,6 +36,41 @@ class AnswerFile:
         self.answered: dict[int, dict[str, Any]] = {}
         self.runs: dict[int, str] = {}
         self._runs_path = path.with_name(path.name + ".runs")
+
+    def read(self) -> None:
+        """Take what is there at this moment, which may be nothing; no file is made or locked. Raises `UsageError`."""
+        try:
+            self._take(*(_rows(each)[0] if each.exists() else [] for each in (self.path, self._runs_path)))
+        except OSError as error:
+            raise UsageError(f"cannot read {self.path}: {error.strerror}") from None
+
+    def check(self, questions: Iterable[Question]) -> None:
+        """Raises `UsageError` when what is answered here were other questions."""
+        keys = {question.number: question.key for question in questions}
+        for number, row in self.answered.items():
+            if keys.get(number) != row["key"]:
+                raise UsageError(
+                    f"{self.path} holds answers to other questions (row {number} differs): give another --out, or remove it"
+                )
+
+    def forget(self, statuses: Iterable[str]) -> bool:
+        """Take rows of these statuses out, so that they are asked again; whether there were any."""
+        dropped = [number for number, row in self.answered.items() if row["status"] in statuses]
+        for number in dropped:
+            del self.answered[number]
+            self.runs.pop(number, None)
+        return bool(dropped)
+
+    def _take(self, answered: Iterable[dict[str, Any]], runs: Iterable[dict[str, Any]]) -> None:
+        self.answered = {row["row"]: row for row in answered}
+        self.runs = {row["row"]: row["run_id"] for row in runs}
+
+
+class AnswerFile(Answers):
+    """The same, held by a lock and written to. Used as a context manager."""
+
+    def __init__(self, path: Path) -> None:
+        super().__init__(path)
         self._files: dict[Path, int] = {}
 
     def __enter__(self) -> AnswerFile:
@@ -42,8 +80,7 @@ class AnswerFile:
             if not try_lock(lock):
                 raise UsageError(f"another batch writes to {self.path}: wait for it, or give another --out")
             self._files[self.path] = os.open(self.path, os.O_RDWR | os.O_CREAT | os.O_APPEND, 0o600)
-            self.answered = {row["row"]: row for row in self._rows(self.path)}
-            self.runs = {row["row"]: row["run_id"] for row in self._rows(self._runs_path)}
+            self._take(self._whole(self.path), self._whole(self._runs_path))
         except OSError as error:
             self.close()
             raise UsageError(f"cannot write {self.path}: {error.strerror}") from None
@@ -63,25 +100,13 @@ class AnswerFile:
             os.close(each)
         self._files.clear()
 
-    def check(self, questions: Iterable[Question]) -> None:
-        """Raises `UsageError` when what is answered here were other questions."""
-        keys = {question.number: question.key for question in questions}
-        for number, row in self.answered.items():
-            if keys.get(number) != row["key"]:
-                raise UsageError(
-                    f"{self.path} holds answers to other questions (row {number} differs): give another --out, or remove it"
-                )
-
-    def forget(self, statuses: Iterable[str]) -> None:
-        """Take rows of these statuses out, so that they are asked again; the file is replaced at once."""
-        dropped = [number for number, row in self.answered.items() if row["status"] in statuses]
-        if not dropped:
-            return
-        for number in dropped:
-            del self.answered[number]
-            self.runs.pop(number, None)
+    def forget(self, statuses: Iterable[str]) -> bool:
+        """The same; the files are replaced at once."""
+        if not super().forget(statuses):
+            return False
         self._replace(self.path, self.answered.values())
         self._replace(self._runs_path, ({"row": number, "run_id": run_id} for number, run_id in self.runs.items()))
+        return True
 
     def begin(self, question: Question, run_id: str) -> None:
         """Note which run works on a question, before it spends anything."""
@@ -95,19 +120,13 @@ class AnswerFile:
 
     # --- inside
 
-    def _rows(self, path: Path) -> list[dict[str, Any]]:
+    def _whole(self, path: Path) -> list[dict[str, Any]]:
         """The whole rows of a file; a torn last one is cut off."""
-        data = path.read_bytes()
-        whole = data.rfind(b"\n") + 1
-        if whole != len(data):
-            os.ftruncate(self._files[path], whole)
-        try:
-            rows = [json.loads(line) for line in data[:whole].splitlines()]
-            if all(isinstance(row["row"], int) for row in rows):
-                return rows
-        except (ValueError, KeyError, TypeError):
-            pass
-        raise UsageError(f"{path} is not a file of answers: give another --out")
+        rows, length = _rows(path)
+        file = self._files[path]
+        if os.fstat(file).st_size != length:
+            os.ftruncate(file, length)
+        return rows
 
     def _append(self, path: Path, row: Mapping[str, Any]) -> None:
         line = json.dumps(row, ensure_ascii=False).encode("utf-8", "surrogatepass") + b"\n"
@@ -134,3 +153,17 @@ class AnswerFile:
         os.replace(new, path)
         os.close(self._files[path])
         self._files[path] = file
+
+
+def _rows(path: Path) -> tuple[list[dict[str, Any]], int]:
+    """The whole rows of a file, and their length in bytes. Raises `UsageError`."""
+    data = path.read_bytes()
+    whole = data.rfind(b"\n") + 1
+    torn = data[whole:].rstrip(b"\0")
+    try:
+        rows = [json.loads(line) for line in data[:whole].splitlines()]
+        if all(isinstance(row["row"], int) for row in rows) and torn.startswith(ROW_BEGINS[: len(torn)]):
+            return rows, whole
+    except (ValueError, KeyError, TypeError):
+        pass
+    raise UsageError(f"{path} is not a file of answers: give another --out")

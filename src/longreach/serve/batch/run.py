@@ -25,7 +25,7 @@ from longreach.serve.batch.answers import AnswerFile
 from longreach.serve.batch.places import OpenPlace, Place, here
 from longreach.serve.batch.questions import Question
 from longreach.serve.batch.rows import Row, begun_records
-from longreach.serve.spending import spent_in, spent_of
+from longreach.serve.batch.standing import standing_of
 
 __all__ = ["BatchOptions", "Summary", "run_batch"]
 
@@ -89,14 +89,14 @@ class _Batch:
         self._options = options
         self._place = place
         self._progress = progress
-        self._waiting = deque(each for each in questions if each.number not in file.answered)
-        self._earlier: dict[int, Amount] = {}
-        statuses = Counter(str(row["status"]) for row in file.answered.values())
-        self.summary = Summary(len(questions), statuses, Amount())
+        self._earlier = standing_of(questions, file)
+        self._waiting = deque(self._earlier.waiting)
+        self.summary = Summary(len(questions), self._earlier.statuses, Amount())
 
     async def ask_all(self) -> Summary:
         """Until every row is answered or the total leaves no room for another."""
-        await self._book_earlier()
+        await self._place.book(self._earlier.spent)
+        self.summary.spent = await self._place.spent()
         active: dict[asyncio.Task[str], Question] = {}
         no_room = ""
         try:
@@ -128,7 +128,7 @@ class _Batch:
     async def _ask(self, question: Question) -> str:
         """Answer a row and write it; or why there was no room for it in the total."""
         options = question.apply(self._options.options)
-        earlier = self._earlier.get(question.number, Amount())
+        earlier = self._earlier.begun.get(question.number, Amount())
         outcome = await self._place.ask(Row(question, options, self._run_of(question), earlier))
         if not outcome.no_room:
             self.summary.spent = await self._place.spent()
@@ -156,15 +156,3 @@ class _Batch:
         self.summary.statuses[str(outcome["status"])] += 1
         if self._progress:
             self._progress(row, self.summary)
-
-    # --- what earlier processes did
-
-    async def _book_earlier(self) -> None:
-        for row in self._file.answered.values():
-            await self._place.book(spent_of(row["usage"]))
-        for question in self._waiting:
-            run_id = self._file.runs.get(question.number)
-            if run_id and (records := begun_records(runs_folder() / run_id)):
-                self._earlier[question.number] = spent = spent_in(records)
-                await self._place.book(spent)
-        self.summary.spent = await self._place.spent()
