@@ -52,7 +52,7 @@ class Running:
 
     @property
     def service(self) -> Service:
-        service: Service = self.server._application.state.service
+        service: Service = self.server.application.state.service
         return service
 
     def openai(self, key: str = "none", **options: Any) -> Any:

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import asyncio
 from decimal import Decimal
-from typing import Any
 
 import openai
 import pytest
@@ -12,7 +11,7 @@ import pytest
 from longreach.errors import UsageError
 from longreach.serve.failures import ApiError
 from longreach.serve.rates import Rates
-from longreach.serve.server import serve as serve_for_real
+from longreach.serve.server import run
 from longreach.serve.service import open_service
 from longreach.serve.settings import ServeSettings, is_loopback
 from tests.serve.conftest import ASKED, Serve
@@ -72,9 +71,9 @@ async def test_a_web_form_cannot_start_a_run(serve: Serve) -> None:
             assert response.status_code == 415
 
 
-async def test_an_open_address_needs_a_key(longreach_home: Any) -> None:
+def test_an_open_address_needs_a_key() -> None:
     with pytest.raises(UsageError, match="longreach keys add"):
-        await serve_for_real(ServeSettings(host="0.0.0.0"))
+        run(ServeSettings(host="0.0.0.0"))
 
 
 @pytest.mark.parametrize(
@@ -88,7 +87,8 @@ def test_what_is_this_machine(hosts: tuple[str, ...], is_local: bool) -> None:
     assert {is_loopback(host) for host in hosts} == {is_local}
 
 
-async def test_runs_journals_and_uploads_are_their_owner_s(serve: Serve) -> None:
+async def test_runs_journals_and_uploads_are_their_owner_s(serve: Serve, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("longreach.runs.journal.SMALL_BYTES", 0)
     async with serve(ECHO) as running:
         owner, other = [running.http(await running.add_key()) for _ in range(2)]
         run_id = await started(owner, model="direct:mine/m")

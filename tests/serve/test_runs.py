@@ -232,7 +232,7 @@ async def test_an_upload_that_is_broken_off_leaves_nothing(serve: Serve) -> None
             b"POST /v1/contexts HTTP/1.1\r\nHost: localhost\r\nContent-Length: 9000000\r\n\r\n" + b"x" * 3_000_000
         )
         await writer.drain()
-        incoming = running.service.settings.folder / "contexts" / ".incoming"
+        incoming = running.service.settings.folder / "contexts" / ".incoming" / "server"
         await running.until(lambda: any(incoming.iterdir()))
         writer.close()
         await running.until(lambda: not any(incoming.iterdir()))

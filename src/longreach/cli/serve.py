@@ -6,6 +6,7 @@ Covers: its options, running it until a signal. Does not cover: the server (`lon
 from __future__ import annotations
 
 import argparse
+from collections.abc import Callable
 from typing import TYPE_CHECKING
 
 from longreach.cli import values
@@ -28,6 +29,13 @@ def register(commands: argparse._SubParsersAction[argparse.ArgumentParser]) -> N
     )
     parser.add_argument("--host", default="127.0.0.1", metavar="ADDRESS", help="where to listen (default: 127.0.0.1)")
     parser.add_argument("--port", type=int, default=8000, metavar="N", help="default: 8000; 0 takes any that is free")
+    parser.add_argument(
+        "--processes",
+        type=values.count,
+        default=1,
+        metavar="N",
+        help="that answer, sharing all limits; one for each core under load (default: 1)",
+    )
     parser.add_argument(
         "--log-level", default="info", choices=("debug", "info", "warning", "error"), help="default: info"
     )
@@ -103,11 +111,22 @@ def run(given: argparse.Namespace) -> int:
     logging.basicConfig(level=given.log_level.upper(), format="%(asctime)s %(levelname)s %(name)s: %(message)s")
     settings = _settings(given)
     try:
-        from longreach.serve import server
+        serve = _serving(settings)
     except ImportError as error:
         raise MissingExtra("serve", f"longreach serve ({error.name} is missing)") from None
-    server.run(settings)
+    serve(settings)
     return 0
+
+
+def _serving(settings: ServeSettings) -> Callable[[ServeSettings], None]:
+    """What serves. Raises `ImportError`."""
+    if settings.processes > 1:
+        from longreach.serve import supervisor
+
+        return supervisor.run
+    from longreach.serve import server
+
+    return server.run
 
 
 def _settings(given: argparse.Namespace) -> ServeSettings:
@@ -135,4 +154,5 @@ def _settings(given: argparse.Namespace) -> ServeSettings:
         time=TimeLimits(drain=given.drain_seconds),
         database=given.database,
         instance=given.instance,
+        processes=given.processes,
     )

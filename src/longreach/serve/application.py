@@ -23,10 +23,12 @@ from longreach.serve import other_routes
 from longreach.serve.auth import identify
 from longreach.serve.failures import ApiError, as_api_error, error_response
 from longreach.serve.openapi import document
+from longreach.serve.rates import RateLimit
 from longreach.serve.requests import ClientGone
 from longreach.serve.routes import ROUTES, Handler
 from longreach.serve.service import Service, open_service
 from longreach.serve.settings import ServeSettings
+from longreach.serve.siblings import from_sibling
 
 __all__ = ["create_application", "endpoint"]
 
@@ -34,12 +36,14 @@ CLIENT_GONE = 499  # nobody reads it; it is for the metrics
 _log = logging.getLogger("longreach.serve")
 
 
-def create_application(settings: ServeSettings, pages: Sequence[BaseRoute] = ()) -> Starlette:
+def create_application(
+    settings: ServeSettings, pages: Sequence[BaseRoute] = (), rates: RateLimit | None = None
+) -> Starlette:
     """The application; its parts are opened when the server starts it."""
 
     @asynccontextmanager
     async def lifespan(application: Starlette) -> AsyncIterator[None]:
-        async with open_service(settings) as service:
+        async with open_service(settings, rates) as service:
             application.state.service = service
             yield
 
@@ -70,7 +74,8 @@ def endpoint(path: str, handler: Handler) -> Callable[[Request], Awaitable[Respo
         except Exception:  # noqa: BLE001 a bug is answered, and written to the log
             _log.exception("%s %s: a bug in Longreach", request.method, path)
             response = error_response(ApiError(500, "internal_error", "a bug in Longreach; the server's log has it"))
-        service.metrics.request(path, request.method, response.status_code, time.perf_counter() - started)
+        if not from_sibling(request):  # who handed it on counts it
+            service.metrics.request(path, request.method, response.status_code, time.perf_counter() - started)
         return response
 
     return answer

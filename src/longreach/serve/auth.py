@@ -17,6 +17,7 @@ from longreach.serve.keys import hash_key
 from longreach.serve.runner import Asker
 from longreach.serve.service import Service
 from longreach.serve.settings import is_loopback
+from longreach.serve.siblings import from_sibling
 
 __all__ = ["identify"]
 
@@ -24,12 +25,12 @@ PROXY_HEADERS = ("forwarded", "x-forwarded-for", "x-real-ip")
 
 
 async def identify(request: Request, service: Service) -> Asker:
-    """Whose request it is; counts it. Raises `ApiError`: 401, 403, 429."""
+    """Whose request it is; counts it, unless the process that handed it on did. Raises `ApiError`: 401, 403, 429."""
     secret = _bearer(request)
     if secret:
         key = await service.state.key_by_hash(hash_key(secret))
         if key is not None:
-            if key.limits.requests_per_minute is not None:
+            if key.limits.requests_per_minute is not None and not from_sibling(request):
                 service.rates.take(key.id, key.limits.requests_per_minute)
             return Asker(key)
     if await service.state.has_keys():
@@ -39,7 +40,8 @@ async def identify(request: Request, service: Service) -> Asker:
             else "an API key is needed: Authorization: Bearer lr-..."
         )
         raise ApiError(401, "invalid_api_key", told)
-    _check_local(request)
+    if not from_sibling(request):
+        _check_local(request)
     return Asker()
 
 

@@ -4,7 +4,9 @@ Covers: taking an upload piece by piece within limits of size and disk, finding 
 room. Does not cover: HTTP (`serve.routes`).
 
 An upload of one owner lies in `contexts/<id>/<name>`; its id is the hash of owner, name and bytes, so the same file sent twice is one
-upload, and nobody can name somebody else's. Clients name ids, never paths.
+upload, and nobody can name somebody else's. Clients name ids, never paths. What is on its way lies in a folder of the process that takes
+it, so that one which starts removes nothing of another. Two that look for room in the same moment may both find it: all uploads together
+may pass their limit by a MiB for each process.
 """
 
 from __future__ import annotations
@@ -17,12 +19,13 @@ import secrets
 import shutil
 import time
 from collections.abc import AsyncIterator, Sequence
+from contextlib import suppress
 from pathlib import Path
 from weakref import WeakValueDictionary
 
 from longreach.context import Context, read_context
 from longreach.serve.failures import ApiError
-from longreach.serve.settings import DiskLimits
+from longreach.serve.settings import ServeSettings
 from longreach.serve.state import ContextRow, State
 
 __all__ = ["ContextStore", "safe_name"]
@@ -35,12 +38,14 @@ _UNSAFE = re.compile(r"[^\w.,()+@=-]+")
 
 
 class ContextStore:
-    """The uploads below `folder`."""
+    """The uploads of a server."""
 
-    def __init__(self, folder: Path, state: State, limits: DiskLimits) -> None:
-        self._folder = folder
+    def __init__(self, settings: ServeSettings, state: State) -> None:
+        self._folder = settings.folder / "contexts"
+        self._own = self._folder / INCOMING / settings.member
+        self._settings = settings
         self._state = state
-        self._limits = limits
+        self._limits = settings.disk
         self._incoming = 0
         self._loaded: WeakValueDictionary[tuple[str, ...], Context] = WeakValueDictionary()
         self._loading: dict[tuple[str, ...], asyncio.Lock] = {}
@@ -49,14 +54,17 @@ class ContextStore:
         """Make the folder; sweep up what uploads that a dead process was taking have left."""
 
         def prepare() -> None:
-            shutil.rmtree(self._folder / INCOMING, ignore_errors=True)
-            (self._folder / INCOMING).mkdir(parents=True, mode=0o700)
+            self._own.parent.mkdir(parents=True, exist_ok=True, mode=0o700)
+            for left in self._own.parent.iterdir():
+                if self._settings.inherits(left.name):
+                    shutil.rmtree(left, ignore_errors=True)
+            self._own.mkdir(exist_ok=True, mode=0o700)
 
         await asyncio.to_thread(prepare)
 
     async def receive(self, owner: str, name: str, pieces: AsyncIterator[bytes]) -> ContextRow:
         """Take an upload. Raises `ApiError`: 413 when it is too large, 507 when there is no room, 400 when it is empty."""
-        part = self._folder / INCOMING / secrets.token_hex(16)
+        part = self._own / secrets.token_hex(16)
         digest = hashlib.sha256()
         size = 0
         try:
@@ -113,9 +121,12 @@ class ContextStore:
         now = time.time()
         row = ContextRow(f"ctx-{identity[:32]}", owner, name, sha256, size, now, now)
         target = self._folder / row.id
-        target.mkdir(exist_ok=True, mode=0o700)
-        os.replace(part, target / name)
-        await self._state.add_context(row)
+
+        def store() -> None:
+            target.mkdir(exist_ok=True, mode=0o700)
+            os.replace(part, target / name)
+
+        await self._state.add_context(row, store)
         return row
 
     async def _check_room(self, size: int) -> None:
@@ -126,7 +137,7 @@ class ContextStore:
             )
         self.check_free(self._incoming)
         rows = await self._state.contexts()
-        excess = sum(row.bytes for row in rows) + self._incoming - limits.contexts
+        excess = sum(row.bytes for row in rows) + self._incoming + self._incoming_elsewhere() - limits.contexts
         if excess <= 0:
             return
         unused = time.time() - limits.context_days * DAY
@@ -142,9 +153,24 @@ class ContextStore:
                 f"all uploads together may have {limits.contexts:,} bytes: DELETE contexts that are no longer needed",
             )
 
+    def _incoming_elsewhere(self) -> int:
+        """Bytes of what the other processes are taking."""
+        found = 0
+        for folder in os.scandir(self._own.parent):
+            if folder.name != self._own.name:
+                with suppress(OSError):  # it has just been kept, or given up
+                    found += sum(each.stat().st_size for each in os.scandir(folder))
+        return found
+
     async def _remove(self, row: ContextRow) -> None:
-        await self._state.forget_context(row.id)
-        await asyncio.to_thread(shutil.rmtree, self._folder / row.id, True)
+        removed = self._own / secrets.token_hex(16)
+
+        def discard() -> None:
+            with suppress(FileNotFoundError):  # somebody removed it by hand
+                (self._folder / row.id).rename(removed)
+
+        await self._state.forget_context(row.id, discard)
+        await asyncio.to_thread(shutil.rmtree, removed, True)
 
 
 def safe_name(name: str) -> str:

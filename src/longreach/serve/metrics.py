@@ -2,14 +2,19 @@
 
 Covers: requests, runs, tokens, dollars, as `/metrics` shows them; no question, key or path is among their labels. Does not cover: traces
 (`serve.tracing`).
+
+The processes of one server keep theirs in files that all of them read, by prometheus_client's multiprocess mode: what one that died had
+counted stays, so that no counter ever goes back. That mode is chosen by a variable that must be set before the module is imported.
 """
 
 from __future__ import annotations
 
 from decimal import Decimal
+from pathlib import Path
 from typing import TYPE_CHECKING
 
 from prometheus_client import CollectorRegistry, Counter, Gauge, Histogram, generate_latest
+from prometheus_client.multiprocess import MultiProcessCollector
 
 if TYPE_CHECKING:
     from longreach.runs.events import RunEnded
@@ -23,9 +28,10 @@ REQUEST_SECONDS = (0.005, 0.02, 0.1, 0.5, 2, 10, 60, 300)
 
 
 class Metrics:
-    """The counters of one server."""
+    """The counters of one process. `shared`: the folder of those of all processes, where there are several."""
 
-    def __init__(self) -> None:
+    def __init__(self, shared: Path | None = None) -> None:
+        self._shared = shared
         self._registry = CollectorRegistry()
         on = self._registry
         self._requests = Counter("longreach_requests", "Requests answered", ["route", "method", "status"], registry=on)
@@ -39,8 +45,10 @@ class Metrics:
         self._calls = Counter("longreach_model_calls", "Model calls", ["model"], registry=on)
         self._tokens = Counter("longreach_tokens", "Tokens", ["model", "direction"], registry=on)
         self._dollars = Counter("longreach_cost_usd", "US dollars, where the price is known", ["model"], registry=on)
-        self._working = Gauge("longreach_runs_working", "Runs that work", registry=on)
-        self._waiting = Gauge("longreach_runs_waiting", "Runs that wait for room", registry=on)
+        self._working = Gauge("longreach_runs_working", "Runs that work", registry=on, multiprocess_mode="livesum")
+        self._waiting = Gauge(
+            "longreach_runs_waiting", "Runs that wait for room", registry=on, multiprocess_mode="livesum"
+        )
 
     def request(self, route: str, method: str, status: int, seconds: float) -> None:
         """A response began."""
@@ -66,5 +74,9 @@ class Metrics:
             self._dollars.labels(model).inc(float(Decimal(used["cost_usd"] or 0)))
 
     def render(self) -> bytes:
-        """The text format."""
-        return generate_latest(self._registry)
+        """The text format; summed over all processes."""
+        if self._shared is None:
+            return generate_latest(self._registry)
+        registry = CollectorRegistry()
+        MultiProcessCollector(registry, str(self._shared))  # type: ignore[no-untyped-call]
+        return generate_latest(registry)

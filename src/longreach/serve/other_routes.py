@@ -26,14 +26,21 @@ async def list_models(request: Request, service: Service, asker: Asker) -> Respo
 
 
 async def health(request: Request, service: Service) -> Response:
-    """200 while the server takes work; 503 while it shuts down or its database is out of reach."""
+    """200 while the server takes work; 503 while it shuts down or its database is out of reach. Of several processes the one that answers
+    says which others do not: they are being started again.
+    """
     if service.runner.draining:
         return JSONResponse({"status": "shutting down"}, 503)
     try:
         await service.state.check()
     except StateError:
         return JSONResponse({"status": "the database is out of reach"}, 503)
-    return JSONResponse({"status": "ok"})
+    settings = service.settings
+    if not settings.process:
+        return JSONResponse({"status": "ok"})
+    down = await service.siblings.down()
+    values = {"process": settings.process, "processes": settings.processes, "down": down}
+    return JSONResponse({"status": "degraded" if down else "ok", **values})
 
 
 async def metrics(request: Request, service: Service, asker: Asker) -> Response:

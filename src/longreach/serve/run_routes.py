@@ -30,6 +30,7 @@ from longreach.serve.journals import follow, stored_text
 from longreach.serve.requests import read_json
 from longreach.serve.runner import Asker
 from longreach.serve.service import Service
+from longreach.serve.siblings import Sibling, from_sibling
 from longreach.serve.state import RunRow
 from longreach.serve.state.values import ACTIVE
 
@@ -65,18 +66,26 @@ async def list_runs(request: Request, service: Service, asker: Asker) -> Respons
     limit = _number(request.query_params.get("limit", str(PAGE)), "limit", 1, PAGE)
     before = request.query_params.get("before")
     rows = await service.state.runs(asker.owner, limit + 1, _checked(before) if before else None)
-    data = [_json(row, service.runner.job(row.id, asker.owner)) for row in rows[:limit]]
+    working = set(service.runner.working())
+    if any(_sibling(row, request, service) for row in rows):
+        working |= await service.siblings.working()
+    data = [_json(row, working=row.id in working) for row in rows[:limit]]
     return JSONResponse({"object": "list", "data": data, "has_more": len(rows) > limit})
 
 
 async def show_run(request: Request, service: Service, asker: Asker) -> Response:
     """One run, with its answer once it has one."""
-    return await _shown((await _row(request, service, asker)).id, service, asker, 200)
+    row = await _row(request, service, asker)
+    if sibling := _sibling(row, request, service):
+        return await sibling.forward(request)
+    return await _shown(row.id, service, asker, 200)
 
 
 async def cancel_run(request: Request, service: Service, asker: Asker) -> Response:
     """End a run, its calls and its child runs; answers when it has ended. A run that has ended already stays as it is."""
     row = await _row(request, service, asker)
+    if sibling := _sibling(row, request, service):
+        return await sibling.forward(request)
     job = service.runner.job(row.id, asker.owner)
     if job is not None:
         job.cancel()
@@ -90,7 +99,10 @@ async def resume_run(request: Request, service: Service, asker: Asker) -> Respon
     settings = service.settings
     row = await _row(request, service, asker)
     with service.intake.body() as held:
-        body = read_body(await read_json(request, settings, held) or b"{}", ResumeBody)
+        data = await read_json(request, settings, held)
+        body = read_body(data or b"{}", ResumeBody)
+    if sibling := _sibling(row, request, service):
+        return await sibling.forward(request, data)
     choice = service.names.read(row.model)
     own = await asyncio.to_thread(_own_budget, row) if body.budget is None else None
     budget = wanted_budget(own or body.budget, settings.budget)
@@ -102,6 +114,8 @@ async def run_events(request: Request, service: Service, asker: Asker) -> Respon
     """The journal's events as server-sent events, from the beginning or after `Last-Event-ID`, until the run ends."""
     row = await _row(request, service, asker)
     after = _number(request.headers.get("last-event-id", "-1"), "Last-Event-ID", -1, 1 << 53)
+    if sibling := _sibling(row, request, service):
+        return await sibling.forward(request)
     job = service.runner.job(row.id, asker.owner)
     return EventStream(_events(_folder(row), job, after))
 
@@ -142,6 +156,11 @@ async def _row(request: Request, service: Service, asker: Asker) -> RunRow:
     return row
 
 
+def _sibling(row: RunRow, request: Request, service: Service) -> Sibling | None:
+    """The other process of this server that works on the run, if one does."""
+    return service.siblings.at(row.instance) if row.status == ACTIVE and not from_sibling(request) else None
+
+
 def _checked(run_id: str) -> str:
     if not _RUN_ID.fullmatch(run_id):
         raise _no_run(run_id)
@@ -174,13 +193,13 @@ async def _shown(run_id: str, service: Service, asker: Asker, status: int) -> Re
         raise _no_run(run_id)
     job = service.runner.job(run_id, asker.owner)
     answer = await asyncio.to_thread(_answer, _folder(row)) if job is None else None
-    return JSONResponse(_json(row, job) | {"answer": answer}, status)
+    return JSONResponse(_json(row, working=job is not None and job.working) | {"answer": answer}, status)
 
 
-def _json(row: RunRow, job: Job | None) -> dict[str, Any]:
+def _json(row: RunRow, *, working: bool) -> dict[str, Any]:
     status = row.status
     if status == ACTIVE:
-        status = "running" if job is not None and job.working else "queued"
+        status = "running" if working else "queued"
     return {
         "object": "run",
         "id": row.id,

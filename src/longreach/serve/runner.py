@@ -95,6 +95,10 @@ class Runner:
         job = self._jobs.get(run_id)
         return job if job is not None and job.owner == owner else None
 
+    def working(self) -> list[str]:
+        """The ids of all runs that work now; the others wait."""
+        return [run_id for run_id, job in self._jobs.items() if job.working]
+
     async def start(self, asker: Asker, plan: Plan, *watchers: Watcher) -> Job:
         """Admit a run and begin it as soon as there is room. Raises `ApiError`, `StateError`, `JournalError`."""
         self._check_room()
@@ -132,6 +136,8 @@ class Runner:
     async def recover(self) -> None:
         """Put right what an earlier process of this server left: runs that have ended get their end, the others can be resumed."""
         for row in await self._state.unended_runs():
+            if not self._settings.inherits(row.instance):
+                continue
             folder = runs_folder() / row.id
             status, reason, spending = await asyncio.to_thread(_what_was_left, folder)
             await self._state.end_run(row.id, status, reason, spending)

@@ -10,16 +10,16 @@ from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 from dataclasses import dataclass
 
-from longreach.errors import UsageError
-from longreach.locks import try_lock
 from longreach.models.session import acquire_session, release_session
-from longreach.serve.contexts import ContextStore, safe_name
+from longreach.serve.contexts import ContextStore
+from longreach.serve.instance_lock import lock_instance
 from longreach.serve.intake import Intake
 from longreach.serve.metrics import Metrics
 from longreach.serve.models import ModelNames
-from longreach.serve.rates import Rates
+from longreach.serve.rates import RateLimit, Rates
 from longreach.serve.runner import Runner
-from longreach.serve.settings import ServeSettings
+from longreach.serve.settings import ServeSettings, state_place
+from longreach.serve.siblings import Siblings
 from longreach.serve.state import State, open_state
 from longreach.serve.tracing import open_tracer
 
@@ -35,55 +35,44 @@ class Service:
     contexts: ContextStore
     runner: Runner
     names: ModelNames
-    rates: Rates
+    rates: RateLimit
     intake: Intake
     metrics: Metrics
+    siblings: Siblings
 
 
 @asynccontextmanager
-async def open_service(settings: ServeSettings) -> AsyncIterator[Service]:
-    """A server's parts, ready; at the end runs are drained. Raises `StateError`, `MissingExtra`, `UsageError`."""
-    lock = _lock_instance(settings)
+async def open_service(settings: ServeSettings, rates: RateLimit | None = None) -> AsyncIterator[Service]:
+    """A server's parts, ready; at the end runs are drained. `rates`: those that it shares with other processes, whose supervisor
+    holds the server's lock. Raises `StateError`, `MissingExtra`, `UsageError`.
+    """
+    lock = None if settings.process else lock_instance(settings)
     try:
-        async with _opened(settings) as service:
+        async with _opened(settings, rates or Rates()) as service:
             yield service
     finally:
-        os.close(lock)
+        if lock is not None:
+            os.close(lock)
 
 
 @asynccontextmanager
-async def _opened(settings: ServeSettings) -> AsyncIterator[Service]:
+async def _opened(settings: ServeSettings, rates: RateLimit) -> AsyncIterator[Service]:
     tracer = open_tracer()
-    state = await open_state(state_place(settings), settings.instance)
+    state = await open_state(state_place(settings), settings.member)
     acquire_session()  # connections to models outlive the runs that use them
     try:
-        metrics = Metrics()
-        contexts = ContextStore(settings.folder / "contexts", state, settings.disk)
+        metrics = Metrics(settings.metrics_folder if settings.process else None)
+        contexts = ContextStore(settings, state)
         await contexts.open()
         runner = Runner(settings, state, contexts, metrics, tracer)
         await runner.recover()
         names = ModelNames(settings.models, settings.default_model, settings.strategy)
+        siblings = Siblings(settings)
         try:
-            yield Service(settings, state, contexts, runner, names, Rates(), Intake(settings.bodies), metrics)
+            yield Service(settings, state, contexts, runner, names, rates, Intake(settings.bodies), metrics, siblings)
         finally:
             await runner.drain(settings.time.drain)
+            await siblings.close()
     finally:
         await release_session()
         await state.close()
-
-
-def _lock_instance(settings: ServeSettings) -> int:
-    """The open lock file of this instance: a second server of the same name would take its runs for those of a dead process."""
-    settings.folder.mkdir(parents=True, exist_ok=True, mode=0o700)
-    lock = os.open(settings.folder / f"{safe_name(settings.instance)}.lock", os.O_RDWR | os.O_CREAT, 0o600)
-    if not try_lock(lock):
-        os.close(lock)
-        raise UsageError(
-            f"a server named '{settings.instance}' runs here already: stop it, or give this one its own --instance NAME"
-        )
-    return lock
-
-
-def state_place(settings: ServeSettings) -> str:
-    """The database's file or URL."""
-    return settings.database or str(settings.folder / "state.sqlite")

@@ -1,12 +1,14 @@
 """What whoever runs the server decides.
 
-Covers: addresses, limits, and where state lies. Does not cover: what one key may do (`serve.state.values.KeyLimits`).
+Covers: addresses, limits, where state lies, and each process's share when there are several. Does not cover: what one key may do
+(`serve.state.values.KeyLimits`).
 """
 
 from __future__ import annotations
 
 import ipaddress
-from dataclasses import dataclass, field
+import re
+from dataclasses import dataclass, field, replace
 from functools import lru_cache
 from pathlib import Path
 
@@ -15,10 +17,12 @@ from longreach.locations import data_folder
 from longreach.runs import Budget, Settings
 from longreach.sandbox.factory import UNSAFE, SandboxOptions
 
-__all__ = ["DiskLimits", "ServeSettings", "TimeLimits", "is_loopback"]
+__all__ = ["DiskLimits", "ServeSettings", "TimeLimits", "is_loopback", "state_place"]
 
 GIB = 1 << 30
 MIB = 1 << 20
+NUMBER = "#"  # between the name of a server and the number of one of its processes
+_NAME = re.compile(r"\w[\w.-]{0,99}")
 
 
 @dataclass(frozen=True, slots=True)
@@ -57,6 +61,8 @@ class ServeSettings:
     budget: the most of any one run, and what a run gets that asks for nothing.
     bodies: bytes of requests in memory, all together, until the runs that they ask for have ended.
     database: a file, or a postgresql:// URL. instance: tells servers that share one database apart.
+    processes: that answer at one address; `runs`, `queue` and `bodies` hold for all together. process: which of them this is, from 1;
+        0: all of the server, which is one process alone or those that start the others.
     """
 
     host: str = "127.0.0.1"
@@ -75,8 +81,18 @@ class ServeSettings:
     time: TimeLimits = field(default_factory=TimeLimits)
     database: str = ""
     instance: str = "server"
+    processes: int = 1
+    process: int = 0
 
     def __post_init__(self) -> None:
+        if not _NAME.fullmatch(self.instance):  # files are called by it
+            raise UsageError(
+                f"an instance's name has 1 to 100 letters, digits, '_', '-' and '.': '{self.instance}' has others"
+            )
+        if not self.process and not 1 <= self.processes <= self.runs:
+            raise UsageError(
+                f"{self.processes} processes cannot share {self.runs} runs at once: each needs one; raise --runs or lower --processes"
+            )
         if self.sandbox.backend == UNSAFE:
             raise UsageError(
                 f"a server does not run with the sandbox {UNSAFE!r}: choose one that isolates, e.g. 'local'"
@@ -86,6 +102,43 @@ class ServeSettings:
     def folder(self) -> Path:
         """Where the server keeps what is its own; runs lie where all runs lie."""
         return data_folder() / "serve"
+
+    @property
+    def metrics_folder(self) -> Path:
+        """Where several processes keep what they count."""
+        return self.folder / f"{self.instance}{NUMBER}metrics"
+
+    @property
+    def member(self) -> str:
+        """What tells this process apart from all others that share the database."""
+        return self.member_of(self.process)
+
+    def member_of(self, process: int) -> str:
+        """The same of another process of this server."""
+        return f"{self.instance}{NUMBER}{process}" if process else self.instance
+
+    def share(self, process: int) -> ServeSettings:
+        """What one of several processes works with: an equal part of what may be at once, a remainder going to the first ones."""
+
+        def part(whole: int) -> int:
+            return whole // self.processes + (process <= whole % self.processes)
+
+        return replace(self, process=process, runs=part(self.runs), queue=part(self.queue), bodies=part(self.bodies))
+
+    def inherits(self, member: str) -> bool:
+        """Whether this process puts right what `member`, which has died, left: itself, and for the first (or only) one those that the
+        server no longer has.
+        """
+        server, _, number = member.partition(NUMBER)
+        if server != self.instance or member == self.member:
+            return member == self.member
+        known = self.process and 1 <= int(number or 0) <= self.processes
+        return self.process <= 1 and not known
+
+
+def state_place(settings: ServeSettings) -> str:
+    """The database's file or URL."""
+    return settings.database or str(settings.folder / "state.sqlite")
 
 
 @lru_cache(1_000)

@@ -11,7 +11,7 @@ from __future__ import annotations
 
 import json
 import time
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import replace
 from decimal import Decimal
 from pathlib import Path
@@ -19,6 +19,7 @@ from typing import Any
 
 from longreach.errors import UsageError
 from longreach.serve.failures import ApiError
+from longreach.serve.settings import NUMBER
 from longreach.serve.state.database import Database, PostgresDatabase, SQLiteDatabase, Transaction
 from longreach.serve.state.values import (
     ACTIVE,
@@ -54,7 +55,7 @@ SCHEMA = (
     "CREATE INDEX IF NOT EXISTS contexts_by_owner ON contexts (owner, id)",
 )
 _KEY = "id, name, start, created, revoked, limits"
-_RUN = "id, owner, created, model, query, status, reason, spent_nano, spent_tokens"
+_RUN = "id, owner, instance, created, model, query, status, reason, spent_nano, spent_tokens"
 _CONTEXT = "id, owner, name, sha256, bytes, created, used"
 
 
@@ -155,17 +156,21 @@ class State:
         return [_run(row) for row in await self._database.run(lambda t: t.rows(sql, values))]
 
     async def unended_runs(self) -> list[RunRow]:
-        """Runs that an earlier process of this instance left."""
-        sql = f"SELECT {_RUN} FROM runs WHERE status = ? AND instance = ?"
-        return [_run(row) for row in await self._database.run(lambda t: t.rows(sql, (ACTIVE, self._instance)))]
+        """Runs that work, or that a process which died has left, of all processes of this server."""
+        server = self._instance.partition(NUMBER)[0]
+        sql = f"SELECT {_RUN} FROM runs WHERE status = ? AND (instance = ? OR substr(instance, 1, ?) = ?)"
+        values = (ACTIVE, server, len(server) + 1, server + NUMBER)
+        return [_run(row) for row in await self._database.run(lambda t: t.rows(sql, values))]
 
     # --- uploads
 
-    async def add_context(self, row: ContextRow) -> None:
-        """Keep an upload; one that is there already counts as used now."""
+    async def add_context(self, row: ContextRow, store: Callable[[], object]) -> None:
+        """Keep an upload; one that is there already counts as used now. `store` puts the file in its place. It is called with the row
+        locked, as is `discard`, so that of two processes which add and remove the same upload one comes after the other.
+        """
         sql = f"""INSERT INTO contexts ({_CONTEXT}) VALUES (?, ?, ?, ?, ?, ?, ?) ON CONFLICT (id) DO UPDATE SET used = excluded.used"""
         values = (row.id, row.owner, row.name, row.sha256, row.bytes, row.created, row.used)
-        await self._database.run(lambda t: t.execute(sql, values))
+        await self._database.run(lambda t: (t.execute(sql, values), store()))
 
     async def use_contexts(self, ids: Sequence[str], owner: str) -> list[ContextRow]:
         """The owner's uploads with these ids, in their order, marked as used. Raises `ApiError` (404) for one that is not there."""
@@ -194,9 +199,10 @@ class State:
         sql = f"SELECT {_CONTEXT} FROM contexts {where} ORDER BY used"
         return [ContextRow(*row) for row in await self._database.run(lambda t: t.rows(sql, values))]
 
-    async def forget_context(self, context_id: str) -> None:
-        """The row of an upload that is gone."""
-        await self._database.run(lambda t: t.execute("DELETE FROM contexts WHERE id = ?", (context_id,)))
+    async def forget_context(self, context_id: str, discard: Callable[[], object]) -> None:
+        """Remove an upload; `discard` takes its file away."""
+        sql = "DELETE FROM contexts WHERE id = ?"
+        await self._database.run(lambda t: t.execute(sql, (context_id,)) and discard())
 
     # --- inside
 
@@ -222,10 +228,10 @@ class State:
             None if grant.usd is None else max(Decimal(0), grant.usd - run.spent.usd),
             None if grant.tokens is None else max(0, grant.tokens - run.spent.tokens),
         )
-        t.execute("DELETE FROM runs WHERE id = ?", (run.id,))
-        t.execute(
+        t.execute("DELETE FROM runs WHERE id = ? AND status <> ?", (run.id, ACTIVE))
+        entered = t.execute(
             """INSERT INTO runs (id, owner, instance, created, day, model, query, status, reserved_nano, reserved_tokens, spent_nano,
-               spent_tokens) VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)""",
+               spent_tokens) VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?) ON CONFLICT (id) DO NOTHING""",
             (
                 *(
                     run.id,
@@ -240,6 +246,8 @@ class State:
                 *(nano(more.usd) or 0, more.tokens or 0, nano(run.spent.usd), run.spent.tokens),
             ),
         )
+        if not entered:
+            raise ApiError(409, "still_running", f"the run {run.id} still goes on: follow its events")
         return grant
 
 
@@ -314,5 +322,6 @@ def _key(row: Any) -> Key:
 
 
 def _run(row: Any) -> RunRow:
-    run_id, owner, created, model, query, status, reason, billionths, tokens = row
-    return RunRow(run_id, owner, created, model, query, status, reason, Spending(usd(int(billionths)), int(tokens)))
+    run_id, owner, instance, created, model, query, status, reason, billionths, tokens = row
+    spending = Spending(usd(int(billionths)), int(tokens))
+    return RunRow(run_id, owner, instance, created, model, query, status, reason, spending)

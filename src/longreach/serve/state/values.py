@@ -131,10 +131,13 @@ class Grant:
 
 @dataclass(frozen=True, slots=True)
 class RunRow:
-    """A run of the server. `status`: 'active', 'interrupted' (the server died), or as in `Answer`. `model`: as it was asked for."""
+    """A run of the server. `status`: 'active', 'interrupted' (the server died), or as in `Answer`. `model`: as it was asked for.
+    `instance`: the process that worked on it last.
+    """
 
     id: str
     owner: str
+    instance: str
     created: float
     model: str
     query: str
