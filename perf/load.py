@@ -8,7 +8,6 @@ from __future__ import annotations
 
 import asyncio
 import json
-import random
 import time
 from dataclasses import dataclass, field
 from urllib.parse import urlsplit
@@ -96,19 +95,21 @@ async def _ask(connection: _Connection, request: bytes, began: float, load: Load
 
 
 async def ask_in_turn(url: str, request: bytes, clients: int, seconds: float, pause: float) -> Load:
-    """So many clients for so long; each asks, reads to the end, waits `pause` seconds and asks again."""
+    """So many clients for so long; each asks, reads to the end, waits `pause` seconds and asks again. Their beginnings are spread evenly
+    over the pause, or over a second, and so are their requests as long as answers take equally long.
+    """
     load = Load()
     until = time.perf_counter() + seconds
 
-    async def one() -> None:
-        await asyncio.sleep(random.random() * max(pause, 1.0))  # they do not all begin in one moment
+    async def one(number: int) -> None:
+        await asyncio.sleep(number / clients * max(pause, 1.0))
         connection = await _connect(url)
         while time.perf_counter() < until:
             if not await _ask(connection, request, time.perf_counter(), load):
                 connection = await _connect(url)
             await asyncio.sleep(pause)
 
-    await asyncio.gather(*(one() for _ in range(clients)))
+    await asyncio.gather(*(one(number) for number in range(clients)))
     return load
 
 

@@ -1,8 +1,9 @@
 """`longreach serve` under load: streaming chat completions at once against a model that takes 200 ms a call.
 
-Covers: errors, what the server adds to the model's time, requests a second, CPU time of each of the three processes a request, memory over
-the run. The server, the model and the clients are processes of one machine. `python -m perf serve serve_rate serve_paced` measures what is
-published; `python -m perf.serve --clients 50 --seconds 10` tries something. Does not cover: real models, networks.
+Covers: errors, what the server adds to the model's time, requests a second, CPU time of server, model and clients a request, how evenly the
+server's processes share it, memory over the run. The server, the model and the clients are processes of one machine. `python -m perf serve
+serve_rate serve_paced` measures what is published; `python -m perf.serve --clients 50 --seconds 10` tries something. Does not cover: real
+models, networks.
 
 200 clients without a pause ask as fast as they are answered: that measures how many requests a second the machine can do, and how long they
 wait for their turn once it can do no more. What the server adds where it is not overloaded is what requests at a fixed rate see.
@@ -41,21 +42,25 @@ MOST_MS = 100.0
 
 @dataclass(frozen=True, slots=True)
 class Plan:
-    """clients: at once, each with `pause` seconds between its requests. rate: requests a second in the place of clients."""
+    """clients: at once, each with `pause` seconds between its requests. rate: requests a second in the place of clients. processes: of the
+    server.
+    """
 
     strategy: str = "direct"
     clients: int = 200
     pause: float = 0.0
     rate: float = 0.0
     seconds: float = 60.0
+    processes: int = 1
 
 
 @dataclass
 class Watched:
-    """Memory of the server over time, and CPU seconds of server, model and clients."""
+    """Memory of the server over time, and CPU seconds: of server, model and clients, and of each of the server's processes."""
 
     megabytes: list[float] = field(default_factory=list)
     cpu: tuple[float, float, float] = (0.0, 0.0, 0.0)
+    each: list[float] = field(default_factory=list)
 
 
 @contextmanager
@@ -71,10 +76,11 @@ def model_server() -> Iterator[tuple[str, int]]:
 
 
 @contextmanager
-def longreach_serve(model_url: str, home: Path) -> Iterator[tuple[str, int]]:
+def longreach_serve(model_url: str, home: Path, processes: int) -> Iterator[tuple[str, int]]:
     """The real command: its URL and process id."""
     (home / "endpoints.toml").write_text(f'[mine]\nbase_url = "{model_url}"\nprice = [0, 0]\n', "utf-8")
     command = [sys.executable, "-m", "longreach", "serve", "--port", "0", "--model", "mine/*", "--runs", "2000"]
+    command += ["--processes", str(processes)]
     environment = {**os.environ, "LONGREACH_HOME": str(home), "PYTHONUNBUFFERED": "1"}
     server = subprocess.Popen(
         [*command, "--log-level", "warning", "--drain-seconds", "1"], stdout=subprocess.PIPE, text=True, env=environment
@@ -90,18 +96,37 @@ def longreach_serve(model_url: str, home: Path) -> Iterator[tuple[str, int]]:
         server.communicate()
 
 
+def with_children(pid: int) -> list[int]:
+    """A process and all that it has started and that live, however deep."""
+    found = [pid]
+    for parent in found:
+        with contextlib.suppress(FileNotFoundError):
+            for task in Path(f"/proc/{parent}/task").iterdir():
+                found += [int(each) for each in (task / "children").read_text().split()]
+    return found
+
+
 def cpu_seconds(pid: int) -> float:
     """What a process has used so far."""
-    fields = Path(f"/proc/{pid}/stat").read_text().rpartition(")")[2].split()
+    try:
+        fields = Path(f"/proc/{pid}/stat").read_text().rpartition(")")[2].split()
+    except FileNotFoundError:
+        return 0.0
     return (int(fields[11]) + int(fields[12])) / os.sysconf("SC_CLK_TCK")
 
 
+def resident_bytes(pid: int) -> int:
+    """Of memory."""
+    try:
+        return int(Path(f"/proc/{pid}/statm").read_text().split()[1]) * os.sysconf("SC_PAGE_SIZE")
+    except FileNotFoundError:
+        return 0
+
+
 async def _watch_memory(pid: int, watched: Watched) -> None:
-    """The server's resident memory, every second."""
-    page = os.sysconf("SC_PAGE_SIZE")
+    """The resident memory of all processes of the server, every second."""
     while True:
-        resident = int(Path(f"/proc/{pid}/statm").read_text().split()[1])  # noqa: ASYNC240 a file without a disk
-        watched.megabytes.append(resident * page / 1e6)
+        watched.megabytes.append(sum(resident_bytes(each) for each in with_children(pid)) / 1e6)
         await asyncio.sleep(1)
 
 
@@ -109,15 +134,18 @@ async def _run(plan: Plan, url: str, server: int, model: int) -> tuple[Load, Wat
     request = request_bytes(url, plan.strategy)
     await ask_at_rate(url, request, 10, 1)  # what is made once is made before
     watched = Watched()
-    before = cpu_seconds(server), cpu_seconds(model), time.process_time()
+    processes = with_children(server)
+    before = [cpu_seconds(each) for each in processes]
+    others_before = cpu_seconds(model), time.process_time()
     watching = asyncio.create_task(_watch_memory(server, watched))
     if plan.rate:
         load = await ask_at_rate(url, request, plan.rate, plan.seconds)
     else:
         load = await ask_in_turn(url, request, plan.clients, plan.seconds, plan.pause)
     watching.cancel()
-    after = cpu_seconds(server), cpu_seconds(model), time.process_time()
-    watched.cpu = (after[0] - before[0], after[1] - before[1], after[2] - before[2])
+    spent = [cpu_seconds(each) - earlier for each, earlier in zip(processes, before, strict=True)]
+    watched.cpu = (sum(spent), cpu_seconds(model) - others_before[0], time.process_time() - others_before[1])
+    watched.each = spent[1:] if plan.processes > 1 else spent[:1]
     return load, watched
 
 
@@ -126,8 +154,8 @@ def measure(plan: Plan) -> dict[str, float]:
     loop = asyncio.new_event_loop
     with contextlib.suppress(ImportError):
         loop = importlib.import_module("uvloop").new_event_loop
-    with tempfile.TemporaryDirectory(prefix="longreach-perf-") as home:
-        with model_server() as (model_url, model), longreach_serve(model_url, Path(home)) as (url, server):
+    with tempfile.TemporaryDirectory(prefix="longreach-perf-") as home, model_server() as (model_url, model):
+        with longreach_serve(model_url, Path(home), plan.processes) as (url, server):
             with asyncio.Runner(loop_factory=loop) as runner:
                 load, watched = runner.run(_run(plan, url, server, model))
     for error in load.errors[:5]:
@@ -154,6 +182,7 @@ def _figures(plan: Plan, load: Load, watched: Watched) -> dict[str, float]:
         "server_cpu": 1000 * watched.cpu[0] / done,
         "model_cpu": 1000 * watched.cpu[1] / done,
         "client_cpu": 1000 * watched.cpu[2] / done,
+        "least_share": min(watched.each) / statistics.mean(watched.each),
         "memory": late,
         "memory_growth": 100 * (late / early - 1),
     }
@@ -162,7 +191,7 @@ def _figures(plan: Plan, load: Load, watched: Watched) -> dict[str, float]:
 # --- what is published
 
 LOADS = {
-    "serve": (Plan(), "200 streams, each asked again at once"),
+    "serve": (Plan(processes=2), "200 streams, each asked again at once, 2 processes"),
     "serve_rate": (Plan(rate=100), "100 streams a second"),
     "serve_paced": (Plan(pause=1.8), "200 clients, a request every 2 s"),
 }
@@ -200,6 +229,7 @@ def main() -> int:
     parser.add_argument("--pause", type=float, default=plan.pause, help="seconds between a client's requests")
     parser.add_argument("--rate", type=float, default=plan.rate, help="requests a second, in the place of clients")
     parser.add_argument("--seconds", type=float, default=plan.seconds)
+    parser.add_argument("--processes", type=int, default=plan.processes, help="of the server")
     parser.add_argument("--strategy", choices=tuple(CALLS), default=plan.strategy)
     chosen = replace(plan, **vars(parser.parse_args()))
     figures = measure(chosen)
