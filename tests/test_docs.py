@@ -28,7 +28,7 @@ from longreach.models.scripted_server import ScriptedServer
 from longreach.options import Options
 from longreach.runs import Budget, Settings
 from longreach.runs.events import SCHEMA_VERSION, Event
-from longreach.runs.journal import INLINE_CHARS
+from longreach.runs.journal import INLINE_CHARS, SMALL_BYTES
 
 ROOT = Path(__file__).parents[1]
 EXAMPLES = ROOT / "examples"
@@ -203,7 +203,7 @@ def normal(line: str) -> str:
 def test_the_journal_page_names_every_event_and_field() -> None:
     page = (ROOT / "docs" / "journal.md").read_text("utf-8")
     assert f"schema version {SCHEMA_VERSION}." in page
-    assert f"more than {INLINE_CHARS:,} characters" in page
+    assert f"first {SMALL_BYTES:,} bytes, a text of more than {INLINE_CHARS:,} characters" in page
     rows = {row.split("|")[1].strip(" `"): row for row in page.splitlines() if row.startswith("| `")}
     for kind, event in {each.kind: each for each in Event.__subclasses__()}.items():
         row = rows.pop(kind)

@@ -9,6 +9,7 @@ from __future__ import annotations
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field, fields, is_dataclass, replace
 from decimal import Decimal
+from functools import cache
 from pathlib import Path
 from typing import Any, TypedDict, TypeVar
 
@@ -126,13 +127,21 @@ def _model_options(recorded: Mapping[str, Any]) -> ModelOptions:
 
 
 def _to_json(value: Any) -> Any:
-    if is_dataclass(value):
-        return {each.name: _to_json(getattr(value, each.name)) for each in fields(value)}
+    if value is None or isinstance(value, (str, int, float)):
+        return value
+    kind: type[Any] = type(value)
+    if is_dataclass(kind):
+        return {name: _to_json(getattr(value, name)) for name in _names(kind)}
     if isinstance(value, Mapping):
         return {name: _to_json(each) for name, each in value.items()}
     if isinstance(value, (tuple, list)):
         return [_to_json(each) for each in value]
     return str(value) if isinstance(value, Decimal) else value
+
+
+@cache
+def _names(kind: type[Any]) -> tuple[str, ...]:
+    return tuple(each.name for each in fields(kind))
 
 
 def _from_json(kind: type[_T], values: Mapping[str, Any]) -> _T:

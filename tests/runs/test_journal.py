@@ -11,14 +11,17 @@ import subprocess
 import sys
 import time
 from pathlib import Path
+from unittest import mock
 
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from longreach.errors import JournalError
+from longreach.runs import journal as journal_module
 from longreach.runs.events import CallStarted, CodeEnded, Event, RunEnded, StepStarted, event_from_json
-from longreach.runs.journal import INLINE_CHARS, Journal, read_journal
+from longreach.runs.journal import INLINE_CHARS, SMALL_BYTES, Journal, read_journal
+from longreach.runs.store import TAIL_BYTES
 
 texts = st.one_of(
     st.text(max_size=40),
@@ -53,10 +56,13 @@ events = st.one_of(
 
 
 @settings(max_examples=60, deadline=None)
-@given(st.lists(events, max_size=8))
-def test_what_is_written_is_read_back(tmp_path_factory: pytest.TempPathFactory, written: list[Event]) -> None:
+@given(st.lists(events, max_size=8), st.sampled_from([0, 5_000, SMALL_BYTES]))
+def test_what_is_written_is_read_back(
+    tmp_path_factory: pytest.TempPathFactory, written: list[Event], small: int
+) -> None:
     folder = tmp_path_factory.mktemp("journal")
-    journal = Journal(folder)
+    with mock.patch.object(journal_module, "SMALL_BYTES", small):
+        journal = Journal(folder)
     for event in written:
         journal.append(event)
     journal.close()
@@ -65,13 +71,25 @@ def test_what_is_written_is_read_back(tmp_path_factory: pytest.TempPathFactory, 
     assert [record.seq for record in records] == list(range(len(written)))
 
 
-def test_a_long_text_is_stored_once(tmp_path: Path) -> None:
+def test_a_short_journal_has_its_texts_in_its_lines_and_a_long_one_stores_each_once(tmp_path: Path) -> None:
     journal = Journal(tmp_path)
-    long = "x" * (INLINE_CHARS + 1)
-    for _ in range(3):
-        journal.append(RunEnded("0", "complete", long, "", None))
+    text = "x" * (SMALL_BYTES // 5)
+    whole = [journal.append(RunEnded("0", "complete", text, "", None)) for _ in range(4)]
+    assert not (tmp_path / "texts").exists()
+    assert (
+        journal.path.stat().st_size <= SMALL_BYTES <= TAIL_BYTES
+    )  # so that the end of a run is found in its last bytes
+    journal.close()
+    journal = Journal(tmp_path)  # what is there counts for a process that goes on too
+    stored = [journal.append(RunEnded("0", "complete", text, "", None)) for _ in range(3)]
     assert len(list((tmp_path / "texts").iterdir())) == 1
-    assert all(len(line) < INLINE_CHARS for line in journal.path.read_text().splitlines())
+    assert all(len(line) < INLINE_CHARS for line in journal.path.read_text().splitlines()[len(whole) :])
+    assert [record.event for record in read_journal(tmp_path)] == [record.event for record in whole + stored]
+
+
+def test_a_text_is_its_owner_s_alone(tmp_path: Path) -> None:
+    Journal(tmp_path).append(RunEnded("0", "complete", "y" * SMALL_BYTES, "", None))
+    assert [path.stat().st_mode & 0o077 for path in tmp_path.rglob("*") if path.is_file()] == [0, 0]
 
 
 def test_the_first_line_names_the_schema(tmp_path: Path) -> None:
@@ -111,7 +129,7 @@ def test_a_newer_schema_is_refused(tmp_path: Path) -> None:
 
 def test_a_missing_stored_text_is_an_error(tmp_path: Path) -> None:
     journal = Journal(tmp_path)
-    journal.append(RunEnded("0", "complete", "y" * 5000, "", None))
+    journal.append(RunEnded("0", "complete", "y" * SMALL_BYTES, "", None))
     next((tmp_path / "texts").iterdir()).unlink()
     with pytest.raises(JournalError, match="missing"):
         list(read_journal(tmp_path))

@@ -73,7 +73,8 @@ async def test_events_go_on_after_the_last_one_that_was_seen(serve: Serve) -> No
         assert await events(client, run_id, **{"Last-Event-ID": "3"}) == everything[4:]
 
 
-async def test_a_long_text_is_read_by_its_hash(serve: Serve) -> None:
+async def test_a_long_text_is_read_by_its_hash(serve: Serve, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("longreach.runs.journal.SMALL_BYTES", 0)
     async with serve() as running:
         client = running.http()
         run_id = await started(client)

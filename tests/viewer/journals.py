@@ -53,7 +53,7 @@ class Writer:
     conversation: list[dict[str, str]] = field(default_factory=list)
 
     def __post_init__(self) -> None:
-        with self._clock():
+        with self._clock(), mock.patch.object(journal, "SMALL_BYTES", 0):  # long texts beside it, as in a large run
             self.journal = Journal(self.folder)
 
     @contextmanager

@@ -88,7 +88,7 @@ class BodyEncoder:
         """The body's JSON in UTF-8; what cannot be encoded, lone surrogates, becomes a question mark."""
         messages = body["messages"]
         if len(messages) < LEAST_MESSAGES:
-            return json.dumps(body, ensure_ascii=False).encode("utf-8", "replace")
+            return _encode(body).encode("utf-8", "replace")
         rest = _encode({name: value for name, value in body.items() if name != "messages"})
         return f'{rest[:-1]}, "messages": [{self._encoded(messages)}]}}'.encode("utf-8", "replace")
 

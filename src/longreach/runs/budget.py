@@ -5,7 +5,7 @@ Covers: the limits, and how they are written. Does not cover: keeping them (`run
 
 from __future__ import annotations
 
-from dataclasses import asdict, dataclass
+from dataclasses import dataclass, fields
 from decimal import Decimal
 from typing import Any
 
@@ -50,5 +50,8 @@ class Budget:
 
     def to_json(self) -> dict[str, Any]:
         """As a journal stores it: only what is limited; dollars as a string."""
-        values = {name: value for name, value in asdict(self).items() if value is not None}
+        values = {name: value for name in _FIELDS if (value := getattr(self, name)) is not None}
         return values | ({"usd": str(self.usd)} if self.usd is not None else {})
+
+
+_FIELDS = tuple(each.name for each in fields(Budget))

@@ -5,9 +5,9 @@ process leaves at most one torn last line, which reading tolerates. A line is in
 the death of the process, though not a power cut in the next moment. Does not cover: which events there are (`runs.events`), the JSON of a
 line (`runs.lines`), which runs exist (`runs.store`).
 
-A line is {"seq": n, "time": seconds since the epoch, "event": kind, ...fields}; the first also has {"schema": 2}. A text longer than
-`INLINE_CHARS`, at any depth, is stored as {"$text": sha256, "chars": n} with the text in the file `texts/<sha256>` beside the journal.
-Messages that a call has in common with the one before are referred to (`runs.lines`).
+A line is {"seq": n, "time": seconds since the epoch, "event": kind, ...fields}; the first also has {"schema": 2}. Behind the journal's
+first `SMALL_BYTES` a text longer than `INLINE_CHARS`, at any depth, is stored as {"$text": sha256, "chars": n} with the text in the file
+`texts/<sha256>` beside the journal. Messages that a call has in common with the one before are referred to (`runs.lines`).
 """
 
 from __future__ import annotations
@@ -15,7 +15,6 @@ from __future__ import annotations
 import hashlib
 import json
 import os
-import tempfile
 import time
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
@@ -25,12 +24,12 @@ from typing import TYPE_CHECKING, Any
 from longreach.errors import JournalError
 from longreach.locks import LOCKLESS, try_lock
 from longreach.runs.events import SCHEMA_VERSION, Event, event_from_json
-from longreach.runs.lines import INLINE_CHARS, Conversations, Lines
+from longreach.runs.lines import INLINE_CHARS, SMALL_BYTES, Conversations, Lines
 
 if TYPE_CHECKING:
     from longreach.runs.replay import Recording
 
-__all__ = ["INLINE_CHARS", "Journal", "Record", "read_journal"]
+__all__ = ["INLINE_CHARS", "SMALL_BYTES", "Journal", "Record", "read_journal"]
 
 JOURNAL_NAME = "journal.jsonl"
 TEXTS_NAME = "texts"
@@ -51,7 +50,7 @@ class Record:
 class Journal:
     """The journal of one run and its child runs, open for appending, and locked as long: so others can tell that the run goes on.
 
-    listeners: called with every record, once it is written.
+    path: its file. listeners: called with every record, once it is written.
     recording: of a resumed run, what is there already; such events are not written again.
     """
 
@@ -59,24 +58,20 @@ class Journal:
         self.folder = folder
         self.recording = recording
         self.listeners: list[Callable[[Record], None]] = []
+        self.path = folder / JOURNAL_NAME
         self._texts: set[str] = set()
-        self._lines = Lines(self._store)
         self._file = -1
         try:
-            (folder / TEXTS_NAME).mkdir(parents=True, exist_ok=True)
-            self._file = os.open(folder / JOURNAL_NAME, os.O_WRONLY | os.O_CREAT | os.O_APPEND, 0o600)
+            self._file = self._open()
             self._lock()
-            self._seq = _mend(folder / JOURNAL_NAME)
+            size = os.fstat(self._file).st_size
+            self._seq = _mend(self.path) if size else 0
+            self._lines = Lines(self._store, SMALL_BYTES - size)
         except OSError as error:
             self.close()
             raise JournalError(
                 f"cannot write the journal in {folder}: {error.strerror}; set LONGREACH_HOME elsewhere"
             ) from error
-
-    @property
-    def path(self) -> Path:
-        """The journal's file."""
-        return self.folder / JOURNAL_NAME
 
     def append(self, event: Event) -> Record:
         """Write one event. When this returns, it outlives the process. Raises `JournalError` (disk full, folder gone)."""
@@ -112,6 +107,14 @@ class Journal:
             os.close(self._file)
             self._file = -1
 
+    def _open(self) -> int:
+        flags = os.O_WRONLY | os.O_CREAT | os.O_APPEND
+        try:
+            return os.open(self.path, flags, 0o600)
+        except FileNotFoundError:
+            self.folder.mkdir(parents=True)
+            return os.open(self.path, flags, 0o600)
+
     def _lock(self) -> None:
         try:
             for _ in range(LOCK_TRIES):
@@ -137,25 +140,28 @@ class Journal:
         # A very large text, a context, hardly comes twice: it is gone through once, for its hash and its file together.
         name = _digest(text) if len(text) < LARGE_CHARS else None
         if name is None or name not in self._texts:
-            if name is None or not (self.folder / TEXTS_NAME / name).exists():
-                name = self._write_text(text)
+            texts = self.folder / TEXTS_NAME
+            if name is None or not (texts / name).exists():
+                texts.mkdir(exist_ok=True)
+                name = _write_text(texts, text)
             self._texts.add(name)
         return {"$text": name, "chars": len(text)}
 
-    def _write_text(self, text: str) -> str:
-        """Write it beside the journal, a piece at a time, so that no copy of a large one is made; its name."""
-        digest = hashlib.sha256()
-        descriptor, part = tempfile.mkstemp(dir=self.folder / TEXTS_NAME, prefix=".")
-        try:
-            with open(descriptor, "wb") as file:
-                for piece in _pieces(text):
-                    digest.update(piece)
-                    file.write(piece)
-            os.replace(part, self.folder / TEXTS_NAME / digest.hexdigest())
-        except BaseException:
-            os.unlink(part)
-            raise
-        return digest.hexdigest()
+
+def _write_text(folder: Path, text: str) -> str:
+    """Write it, a piece at a time, so that no copy of a large one is made; the file's name."""
+    digest = hashlib.sha256()
+    part = folder / f".{os.getpid()}"  # this process alone writes the journal, one text after the other
+    try:
+        with open(os.open(part, os.O_WRONLY | os.O_CREAT | os.O_TRUNC, 0o600), "wb") as file:
+            for piece in _pieces(text):
+                digest.update(piece)
+                file.write(piece)
+        os.replace(part, folder / digest.hexdigest())
+    except BaseException:
+        part.unlink(missing_ok=True)
+        raise
+    return digest.hexdigest()
 
 
 def _pieces(text: str) -> Iterator[bytes]:

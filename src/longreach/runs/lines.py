@@ -3,6 +3,9 @@
 Covers: the JSON of a line, long texts replaced by what `store` makes of them, conversations that grow from call to call. Does not cover:
 the file (`runs.journal`).
 
+A file of its own costs more than all the rest of a line, so a short journal has all its texts in its lines: as long as a line is within
+the journal's first `SMALL_BYTES` it is written as it is.
+
 A root model's conversation is sent whole in each step. Recorded whole, the journal of 200 steps would be a hundred times as long as what
 was said in it. So a call's line holds the messages that its branch's last call did not have, after a first item that names it:
 {"$after": call, "first": n} stands for the first n messages of that call, which stands earlier in the same journal.
@@ -16,11 +19,12 @@ from dataclasses import dataclass
 from typing import Any
 
 from longreach.errors import JournalError
-from longreach.runs.events import AheadEnded, AheadStarted, CallEnded, CallStarted, Event, RunEnded
+from longreach.runs.events import CallStarted, Event, RunEnded
 
-__all__ = ["INLINE_CHARS", "Conversations", "Lines"]
+__all__ = ["INLINE_CHARS", "SMALL_BYTES", "Conversations", "Lines"]
 
 INLINE_CHARS = 1_000
+SMALL_BYTES = 1 << 16
 LEAST_MESSAGES = 3  # shorter conversations, mostly those of sub-calls, are not referred to
 AFTER = "$after"
 
@@ -37,10 +41,14 @@ class _Call:
 
 
 class Lines:
-    """Makes the lines of one journal, in order. `store`: what stands for a text that is longer than `INLINE_CHARS`."""
+    """Makes the lines of one journal, in order.
 
-    def __init__(self, store: Callable[[str], Mapping[str, Any]]) -> None:
+    store: what stands for a text that is longer than `INLINE_CHARS`. room: bytes that may be written before any text is stored.
+    """
+
+    def __init__(self, store: Callable[[str], Mapping[str, Any]], room: int = 0) -> None:
         self._store = store
+        self._room = room
         self._calls: dict[str, _Call] = {}
 
     def line(self, head: Mapping[str, Any], event: Event) -> bytes:
@@ -50,11 +58,12 @@ class Lines:
             values["messages"] = self._new_messages(event)
         elif isinstance(event, RunEnded):
             self._calls.pop(event.branch, None)
-        if _is_probably_short(event):
-            line = _encode(values)
-            if len(line) <= INLINE_CHARS:  # then no text in it is longer
-                return line.encode() + b"\n"
-        return _encode(self._shorten(values)).encode() + b"\n"
+        most = max(INLINE_CHARS, self._room)  # within it no text is too long
+        line = _encode(values) if _chars(values) < most else ""
+        if not 0 < len(line) < most:
+            line = _encode(self._shorten(values))
+        self._room -= len(line) + 1
+        return line.encode() + b"\n"
 
     def _new_messages(self, event: CallStarted) -> Sequence[Mapping[str, Any]]:
         messages = event.messages
@@ -104,10 +113,10 @@ class Conversations:
         return values
 
 
-def _is_probably_short(event: Event) -> bool:
-    """Whether it is worth a try to encode the event as it is."""
-    if isinstance(event, (CallStarted, AheadStarted)):
-        return (
-            len(event.messages) < LEAST_MESSAGES and sum(len(each["content"]) for each in event.messages) < INLINE_CHARS
-        )
-    return isinstance(event, (CallEnded, AheadEnded)) and len(event.text) + len(event.reasoning) < INLINE_CHARS
+def _chars(values: Mapping[str, Any]) -> int:
+    """How long the line is at least, from the texts that may be long."""
+    texts = [each for each in values.values() if isinstance(each, str)]
+    texts += [each.get("content", "") for each in values.get("messages", ())]
+    if isinstance(context := values.get("context"), dict):
+        texts.append(context.get("text", ""))
+    return sum([len(each) for each in texts])

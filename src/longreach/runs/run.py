@@ -8,9 +8,9 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, fields
 from decimal import Decimal
-from typing import TYPE_CHECKING, Protocol
+from typing import TYPE_CHECKING, Any, Protocol
 
 from longreach.context import Context
 from longreach.errors import BudgetSpent, UnknownModel, UnknownPrice
@@ -88,6 +88,15 @@ class Settings:
     def most_ahead(self) -> int:
         """How many sub-calls may be sent before the code makes them; 0 for none."""
         return most_ahead(self.speculate, self.concurrency)
+
+    def to_json(self) -> dict[str, Any]:
+        """As a journal stores them: only what is set."""
+        values = {name: value for name in _SETTINGS if (value := getattr(self, name)) is not None}
+        return values | {"limits": {name: getattr(self.limits, name) for name in _LIMITS}}
+
+
+_SETTINGS = tuple(each.name for each in fields(Settings))
+_LIMITS = tuple(each.name for each in fields(Limits))
 
 
 class Progress(Protocol):

@@ -7,7 +7,7 @@ Does not cover: how the answer is found (each strategy), nor opening models and 
 from __future__ import annotations
 
 import asyncio
-from dataclasses import asdict, replace
+from dataclasses import replace
 from typing import Any
 
 from longreach.context import Context
@@ -55,7 +55,6 @@ def _end(run: Run, answer: Answer) -> Answer:
 
 
 def _started(strategy: Strategy, query: str, context: Context, run: Run) -> RunStarted:
-    settings = asdict(run.settings)
     return RunStarted(
         run.branch,
         query=query,
@@ -63,7 +62,7 @@ def _started(strategy: Strategy, query: str, context: Context, run: Run) -> RunS
         models=_model_names(run.models),
         budget=run.ledger.budget.to_json(),
         context=_context_record(context),
-        settings={name: value for name, value in settings.items() if value is not None},
+        settings=run.settings.to_json(),
     )
 
 

@@ -53,7 +53,8 @@ def find(folder: Path, query: str) -> dict[str, int]:
     if not wanted:
         return {}
     found = {}
-    for path in sorted((folder / TEXTS_NAME).iterdir()):
+    texts = folder / TEXTS_NAME
+    for path in sorted(texts.iterdir()) if texts.is_dir() else ():  # a short journal has all of them in its lines
         if is_hash(path.name) and (times := _times(path, wanted)):
             found[path.name] = times
     return found
