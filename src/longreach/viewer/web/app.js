@@ -71,7 +71,8 @@ class App {
       await this._open(
         new RunView({
           source: this._server.source(run),
-          id: clean(run),
+          id: run,
+          server: this._mode === "serve" ? this._server : null,
           onNode: (node) => history.replaceState(null, "", linkTo(run, node)),
         }),
         address.get("node") ?? "",
@@ -141,8 +142,8 @@ class App {
   }
 
   _key(event) {
-    if (event.defaultPrevented || event.ctrlKey || event.altKey || event.metaKey || this._help.shown) return;
-    if (event.target.closest?.("input, select, textarea")) return;
+    if (event.defaultPrevented || event.ctrlKey || event.altKey || event.metaKey) return;
+    if (document.querySelector("dialog[open]") || event.target.closest?.("input, select, textarea")) return;
     if (event.key === "?") this._help.open();
     else if (!this._view?.key(event)) return;
     event.preventDefault();

@@ -63,10 +63,6 @@ export class HelpBox {
     );
   }
 
-  get shown() {
-    return this.element.open;
-  }
-
   open() {
     this.element.showModal();
   }

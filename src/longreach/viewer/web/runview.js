@@ -1,14 +1,15 @@
 /**
  * One run on the page.
  *
- * Covers: joining tree, time line, details, search and totals; following a run that goes on; the keys that hold for all of it. Does not
+ * Covers: joining tree, time line, details, search, totals and controls; following a run that goes on; the keys that hold for all of it. Does not
  * cover: those parts themselves.
  */
 
+import { RunControl } from "./control.js";
 import { button, el, oncePerFrame, setText } from "./dom.js";
 import { Detail } from "./detail.js";
 import { meter, modelsLine, spending } from "./facts.js";
-import { oneLine, seconds } from "./format.js";
+import { clean, oneLine, seconds } from "./format.js";
 import { Heads } from "./heads.js";
 import { FILTERS, Outline } from "./outline.js";
 import { Overview } from "./overview.js";
@@ -23,13 +24,18 @@ const STATES = {
   reading: "reading…",
   live: "live",
   reconnecting: "connection lost, trying again",
+  gone: "cancelled before it began: nothing was spent",
   stopped: "its process has ended, before the run did: longreach resume goes on",
 };
 
-/** The view of one run. `onNode(id)` is called when a node is chosen; `close()` ends all that goes on. */
+/**
+ * The view of one run. `server`: that can cancel and resume it, if there is one. `onNode(id)` is called when a node is chosen; `close()` ends
+ * all that goes on.
+ */
 export class RunView {
-  constructor({ source, id, onNode = () => {} }) {
+  constructor({ source, id, server = null, onNode = () => {} }) {
     this._id = id;
+    this._server = server;
     this._onNode = onNode;
     this._state = "reading";
     this._lastEvent = Date.now();
@@ -46,20 +52,37 @@ export class RunView {
   /** Read the run to its end. Raises what the source raises. */
   async load(wantedNode = "") {
     this._wantedNode = wantedNode;
-    await this._source.records(
-      (records) => this._take(records),
-      (state) => {
-        this._state = state;
-        this.trajectory.stands = state === "stopped" || state === "done";
-        this._changed();
-      },
-      this._stop.signal,
-    );
+    this._control?.refresh();
+    await this._read();
   }
 
   close() {
     this._stop.abort();
+    this._control?.close();
     clearInterval(this._timer);
+  }
+
+  async _read() {
+    await this._source.records(
+      (records) => this._take(records),
+      (state) => this._stands(state),
+      this._stop.signal,
+    );
+  }
+
+  _stands(state) {
+    const before = this._state;
+    this._state = state;
+    this.trajectory.stands = state !== "live" && state !== "reconnecting";
+    if (state !== before && state !== "gone") this._control?.refresh();
+    this._changed();
+  }
+
+  /** The run goes on; where it had ended, nothing is read any more. */
+  _resumed() {
+    if (this._state !== "done") return;
+    this._state = "reading";
+    this._read().catch((error) => setText(this._live, clean(error.message)));
   }
 
   /** A key that no part of the page has taken. Whether it did something. */
@@ -82,6 +105,11 @@ export class RunView {
     }[event.key];
     if (action) action();
     return Boolean(action);
+  }
+
+  _gone() {
+    this.close();
+    this._stands("gone");
   }
 
   // --- parts
@@ -118,10 +146,19 @@ export class RunView {
       source: this._source,
       onPlace: (node, query) => this._place(node, query),
     });
+    this._control = this._server
+      ? new RunControl({
+          server: this._server,
+          id: this._id,
+          budget: () => this.trajectory.root && (this.trajectory.root.event.budget ?? {}),
+          onResumed: () => this._resumed(),
+          onGone: () => this._gone(),
+        })
+      : null;
   }
 
   _build() {
-    this._title = el("span", { class: "run-id", text: this._id });
+    this._title = el("span", { class: "run-id", text: clean(this._id) });
     this._status = el("span", { class: "mark" });
     this._live = el("span", { class: "following", role: "status" });
     this._about = el("span", { class: "about" });
@@ -154,7 +191,7 @@ export class RunView {
     const head = el(
       "header",
       { class: "run-head" },
-      el("h1", {}, this._title, this._status, this._live),
+      el("div", { class: "run-title" }, el("h1", {}, this._title, this._status, this._live), this._control?.element),
       el("div", { class: "run-about" }, this._question, this._about),
       this._meters,
     );

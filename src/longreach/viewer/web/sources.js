@@ -12,8 +12,13 @@ const RETRY_MS = 2000;
 /** The server wants an API key. */
 export class NeedsKey extends Error {}
 
-/** An answer of the server that is no success. */
-export class Refused extends Error {}
+/** An answer of the server that is no success. `status`: of HTTP. */
+export class Refused extends Error {
+  constructor(message, status = 0) {
+    super(message);
+    this.status = status;
+  }
+}
 
 // --- embedded
 
@@ -101,6 +106,23 @@ export class Server {
     return (await this.get(`v1/runs?limit=50${before ? `&before=${encodeURIComponent(before)}` : ""}`)).json();
   }
 
+  /** A run as the server knows it: its status, and why it ended. */
+  async run(id) {
+    return (await this.get(runPath(id))).json();
+  }
+
+  /** End a run; the run once it has ended. */
+  async cancel(id) {
+    return (await this.get(`${runPath(id)}/cancel`, { method: "POST" })).json();
+  }
+
+  /** Go on with a run, within its own budget or another one; the run. */
+  async resume(id, budget = null) {
+    const headers = { "Content-Type": "application/json" };
+    const body = JSON.stringify(budget ? { budget } : {});
+    return (await this.get(`${runPath(id)}/resume`, { method: "POST", headers, body })).json();
+  }
+
   /** The run as a source. */
   source(id) {
     return new HttpSource(this, id);
@@ -116,7 +138,7 @@ export class Server {
       credentials: "omit",
     });
     if (response.status === 401) throw new NeedsKey(await complaint(response));
-    if (!response.ok) throw new Refused(await complaint(response));
+    if (!response.ok) throw new Refused(await complaint(response), response.status);
     return response;
   }
 }
@@ -130,22 +152,29 @@ async function complaint(response) {
   }
 }
 
+function runPath(id) {
+  return `v1/runs/${encodeURIComponent(id)}`;
+}
+
 /** One run behind the API. */
 class HttpSource {
   constructor(server, id) {
     this._server = server;
-    this._path = `v1/runs/${encodeURIComponent(id)}`;
+    this._path = runPath(id);
     this._texts = new Map();
+    this._last = -1;
   }
 
-  /** Pass on what is there, then what comes, until the run ends. A connection that breaks is made again after the last record. */
+  /**
+   * Pass on what is there, then what comes, until the run ends. A connection that breaks is made again after the last record. Called again,
+   * it passes on what has come since: of a run that was resumed.
+   */
   async records(onRecords, onState, signal) {
-    let last = -1;
     let over = false;
     const take = (records) => {
       onState("live");
       for (const each of records) {
-        last = Math.max(last, each.seq);
+        this._last = Math.max(this._last, each.seq);
         if (each.branch === "0" && each.event === "run.ended") over = true;
         if (each.branch === "0" && each.event === "run.resumed") over = false;
       }
@@ -153,7 +182,7 @@ class HttpSource {
     };
     while (!signal.aborted) {
       try {
-        await this._stream(last, take, signal);
+        await this._stream(take, signal);
         if (over) return onState("done");
         onState("stopped");
       } catch (error) {
@@ -184,8 +213,8 @@ class HttpSource {
     return new Map(Object.entries(await response.json()));
   }
 
-  async _stream(last, take, signal) {
-    const headers = last >= 0 ? { "Last-Event-ID": String(last) } : {};
+  async _stream(take, signal) {
+    const headers = this._last >= 0 ? { "Last-Event-ID": String(this._last) } : {};
     const response = await this._server.get(`${this._path}/events`, { headers, signal });
     const reader = response.body.pipeThrough(new TextDecoderStream()).getReader();
     let rest = "";

@@ -26,6 +26,7 @@ export function themeButton() {
     dispatchEvent(new Event("resize")); // what is drawn by hand is drawn anew
   };
   apply();
+  matchMedia("(prefers-color-scheme: dark)").addEventListener("change", apply);
   return made;
 }
 
