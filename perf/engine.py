@@ -19,6 +19,7 @@ from functools import partial
 
 import aiohttp
 
+from longreach import event_loop
 from longreach.api import answer_query
 from longreach.context import Context
 from longreach.runs import Record
@@ -48,7 +49,7 @@ def shared(name: str) -> Mapping[str, float]:
 def sub_calls(name: str, concurrency: int) -> Mapping[str, float]:
     """Milliseconds a sub-call, and what a bare HTTP client takes for the same requests at the same concurrency."""
     with serving(script_of(JOBS[name], ours.DIALECT)) as server:
-        bare = asyncio.run(bare_calls(server.base_url, concurrency))
+        bare = event_loop.run(bare_calls(server.base_url, concurrency))
         return {**run_job(JOBS[name], ours, server.base_url), "bare": bare}
 
 
@@ -94,7 +95,7 @@ def concurrent_runs() -> Mapping[str, float]:
                 print(repr(failure), file=sys.stderr)
             return time.perf_counter() - began, len(failures)
 
-        seconds, failed = asyncio.run(run_all())
+        seconds, failed = event_loop.run(run_all())
     return {"concurrent-1000": seconds, "concurrent-1000-failed": float(failed)}
 
 
@@ -103,7 +104,7 @@ def idle_runs() -> Mapping[str, float]:
     reply = ours.DIALECT.reply("len(context)\nllm_query('wait')")
     rules = [{"role": "sub", "text": "ok", "latency": 300.0}, {"role": "root", "text": reply}]
     with serving({"rules": rules}) as server:
-        return {"idle-run-memory": asyncio.run(_memory_of_idle_runs(server.base_url, server.pid))}
+        return {"idle-run-memory": event_loop.run(_memory_of_idle_runs(server.base_url, server.pid))}
 
 
 async def _memory_of_idle_runs(base_url: str, server: int) -> float:

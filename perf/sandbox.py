@@ -16,6 +16,7 @@ from functools import partial
 from pathlib import Path
 from typing import Any
 
+from longreach import event_loop
 from longreach.context import Context
 from longreach.sandbox import Calls, Limits, Sandbox
 from longreach.sandbox.factory import open_sandbox
@@ -140,7 +141,7 @@ async def many_workers() -> Mapping[str, float]:
 
 def run(measuring: Callable[[], Coroutine[Any, Any, Mapping[str, float]]]) -> Mapping[str, float]:
     """On a loop of its own."""
-    return asyncio.run(measuring())
+    return event_loop.run(measuring())
 
 
 MEASUREMENTS = (

@@ -2,8 +2,7 @@
 
 from __future__ import annotations
 
-import asyncio
-
+from longreach import event_loop
 from longreach.api import answer_query
 from longreach.context import Context
 from longreach.models.registry import ModelOptions
@@ -37,4 +36,4 @@ async def answer(context: str, base_url: str) -> str:
 
 def complete(context: str, base_url: str) -> str:
     """One run on a loop of its own."""
-    return asyncio.run(answer(context, base_url))
+    return event_loop.run(answer(context, base_url))

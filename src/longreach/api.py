@@ -13,6 +13,7 @@ from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, TypeVar, Unpack
 
+from longreach import event_loop
 from longreach.context import Context, read_context
 from longreach.errors import UsageError
 from longreach.models.base import Model
@@ -180,6 +181,6 @@ def _run_sync(work: Coroutine[Any, Any, _T]) -> _T:
     try:
         asyncio.get_running_loop()
     except RuntimeError:
-        return asyncio.run(work)
+        return event_loop.run(work)
     work.close()
     raise UsageError("this is called inside an event loop: await aask(...) or acomplete(...) instead")

@@ -9,6 +9,7 @@ from __future__ import annotations
 import asyncio
 from dataclasses import replace
 
+from longreach import event_loop
 from longreach.api import Before, answer_in
 from longreach.context import Context, Part, ReadOptions, read_context
 from longreach.errors import JournalError, UsageError
@@ -49,7 +50,7 @@ async def aresume(
 
 def resume(run_id: str, budget: Budget | None = None, options: Options | None = None) -> Answer:
     """`aresume`, for code without an event loop."""
-    return asyncio.run(aresume(run_id, budget, options))
+    return event_loop.run(aresume(run_id, budget, options))
 
 
 def _beginning(records: list[Record], run_id: str) -> tuple[RunOpened, RunStarted]:

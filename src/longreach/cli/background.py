@@ -16,6 +16,8 @@ from contextlib import contextmanager
 from types import FrameType, TracebackType
 from typing import Any, TypeVar
 
+from longreach.event_loop import new_event_loop
+
 __all__ = ["Background", "ended_by_signals"]
 
 CLEANUP_SECONDS = 10.0
@@ -27,7 +29,7 @@ class Background:
     """The loop, while it is entered."""
 
     def __init__(self) -> None:
-        self._loop = asyncio.new_event_loop()
+        self._loop = new_event_loop()
         self._thread = threading.Thread(target=self._loop.run_forever, name="event loop", daemon=True)
 
     def __enter__(self) -> Background:

@@ -54,7 +54,9 @@ class Interrupts:
         """The result of `work`. Raises KeyboardInterrupt when a signal cancelled it; it has cleaned up then."""
         import asyncio
 
-        loop = asyncio.new_event_loop()
+        from longreach.event_loop import new_event_loop
+
+        loop = new_event_loop()
         try:
             task = loop.create_task(work)
             self._cancel = lambda: loop.call_soon_threadsafe(task.cancel)

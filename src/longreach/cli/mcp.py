@@ -43,7 +43,7 @@ def register(commands: argparse._SubParsersAction[argparse.ArgumentParser]) -> N
 
 def run(given: argparse.Namespace) -> int:
     """Serve until the client leaves, or a signal. Raises `UsageError`, `MissingExtra`."""
-    import asyncio
+    from longreach import event_loop
 
     if given.http is not None and not 0 <= given.http < 1 << 16:
         raise UsageError(f"--http takes a port from 0 to 65535, not {given.http}")
@@ -55,7 +55,7 @@ def run(given: argparse.Namespace) -> int:
         ask_options(given), tuple(given.root), tuple(given.allow_model), total_budget(given), given.runs
     )
     if given.http is None:
-        asyncio.run(serve_stdio(settings))
+        event_loop.run(serve_stdio(settings))
     else:
-        asyncio.run(serve_http(settings, "127.0.0.1", given.http))
+        event_loop.run(serve_http(settings, "127.0.0.1", given.http))
     return 0

@@ -23,6 +23,7 @@ from typing import Any
 
 from aiohttp import web
 
+from longreach import event_loop
 from longreach.errors import LongreachError
 from longreach.models.base import Message, Usage
 from longreach.models.script import Script, ScriptedReply, load_script
@@ -302,7 +303,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
     parser.add_argument("--latency", type=float, default=0.0, help="seconds before each reply")
     options = parser.parse_args(arguments)
     try:
-        asyncio.run(_serve(load_script(options.script), options.port, options.latency))
+        event_loop.run(_serve(load_script(options.script), options.port, options.latency))
     except KeyboardInterrupt:
         return 130
     except (LongreachError, OSError) as error:
