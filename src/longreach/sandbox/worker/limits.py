@@ -22,7 +22,7 @@ NOBODY = 65534
 
 def mapped_bytes() -> int:
     """Address space in use now."""
-    with open("/proc/self/statm", encoding="ascii") as statm:
+    with open("/proc/self/statm", "rb", buffering=0) as statm:  # text would take an encoding's module, in each worker
         return int(statm.read().split()[0]) * resource.getpagesize()
 
 

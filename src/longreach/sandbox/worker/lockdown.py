@@ -95,8 +95,8 @@ def _landlock(only: list[str] | None) -> LayerState:
 
 def _first_to_go() -> None:
     """When the machine runs out of memory the kernel shall end this process before any other."""
-    with contextlib.suppress(OSError), open("/proc/self/oom_score_adj", "w", encoding="ascii") as adjustment:
-        adjustment.write("1000")
+    with contextlib.suppress(OSError), open("/proc/self/oom_score_adj", "wb", buffering=0) as adjustment:
+        adjustment.write(b"1000")
 
 
 def _apart(around: Surroundings) -> None:

@@ -56,8 +56,10 @@ def hide_host() -> None:
     os.environ.clear()
     os.chdir("/")
     sys.argv = ["sandbox"]
-    platform.uname()
-    platform._uname_cache = platform._uname_cache._replace(node="sandbox")  # type: ignore[attr-defined]
+    known = platform.uname()
+    hidden = platform.uname_result(known.system, "sandbox", known.release, known.version, known.machine)
+    hidden.processor = ""  # type: ignore[misc]  # else a program is started to ask for it, also by `_replace`
+    platform._uname_cache = hidden  # type: ignore[attr-defined]
     random.seed(0)  # the same question gives the same journal
 
 

@@ -9,18 +9,21 @@ Covers: importing the package under the name `worker`, without the rest of Longr
 """
 
 import json
-import site
+import os.path
 import socket
 import sys
-from pathlib import Path
 
 if __name__ == "__main__":
-    sys.path.insert(0, str(Path(__file__).resolve().parent.parent))
+    sys.path.insert(0, os.path.dirname(os.path.dirname(os.path.realpath(__file__))))
     from worker import lockdown, main, vault, zygote  # type: ignore[import-not-found,unused-ignore]
 
     del sys.path[0]
     mode, *arguments, packages, folders = sys.argv[1:]
-    path = json.loads(folders) or site.getsitepackages()
+    path = json.loads(folders)
+    if not path:
+        import site  # late: the fork server, whose modules all workers hold, is told its path
+
+        path = site.getsitepackages()
     if mode == "worker":
         reader, writer, context, parent = map(int, arguments)
         try:

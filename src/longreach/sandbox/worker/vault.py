@@ -48,11 +48,12 @@ NOT_IMPORTED = (
     "_dbm",
     "_asyncio",  # asyncio and zoneinfo do without, and are not held by workers that do not use them
     "_zoneinfo",
+    "_ssl",  # there is nothing to connect to; what can do without it does
 )
 # What code that reads texts mostly wants. The rest takes some milliseconds when it is asked for, and no memory when it is not.
 IMPORTED = """
 ast base64 bisect collections.abc contextlib copy csv ctypes dataclasses datetime decimal enum functools hashlib heapq inspect io itertools
-json math operator pickle platform queue random re reprlib statistics string textwrap threading time traceback types typing unicodedata
+json math operator pickle platform queue random re reprlib string textwrap threading time traceback types typing unicodedata
 warnings weakref zlib
 """
 PYC_HEADER = 16
