@@ -14,6 +14,7 @@ import pytest
 import schemathesis
 from hypothesis.strategies import just
 from schemathesis import GenerationMode
+from schemathesis.checks import response_schema_conformance
 
 from longreach.serve.application import create_application
 from longreach.serve.openapi import document
@@ -55,7 +56,8 @@ async def test_schemathesis_finds_no_request_that_breaks_the_server(
         client = running.http()
         run_id = await started(client, model="direct:mine/m")
         seen = await events(client, run_id)
-        known = {"run_id": run_id, "sha256": seen[1][2]["context"]["text"]["$text"]}
+        sha256 = seen[1][2]["context"]["text"]["$text"]
+        known = {"run_id": run_id, "sha256": sha256, "of": sha256, "q": "e"}
         answered = await asyncio.to_thread(attack, running.url, known)
         assert (await client.get("/healthz")).status_code == 200
     # 5xx with a reason (a model that failed, a full disk) are not breakage; none of them is expected here either
@@ -66,6 +68,9 @@ async def test_schemathesis_finds_no_request_that_breaks_the_server(
         "GET /v1/runs/{run_id}/texts/{sha256}",
     ):
         assert answered[reached, 200]
+    for found_in in ("GET /v1/runs/{run_id}/heads", "GET /v1/runs/{run_id}/search"):
+        assert any(f'{{"{known["sha256"]}":' in each for each in answered[found_in, 200])
+        assert answered[found_in, 404], "of runs that are not there"
     assert answered["POST /v1/runs", 202]
     assert answered["POST /v1/chat/completions", 400]
     assert sum(map(len, answered.values())) > EXAMPLES * len(ROUTES)
@@ -82,11 +87,13 @@ def attack(url: str, known: dict[str, str]) -> dict[tuple[str, int], list[str]]:
             case.path_parameters = {
                 name: known.get(name, value) for name, value in (case.path_parameters or {}).items()
             }
+            case.query |= {name: known[name] for name in ("of", "q") if name in case.query}
             if isinstance(case.body, dict) and "model" in case.body:
                 case.body.pop("context_id", None)
                 case.body["model"] = "direct:mine/m"
                 case.body.get("messages", []).append({"role": "user", "content": "a question"})
         response = case.call(base_url=url, timeout=20)
+        case.validate_response(response, checks=[response_schema_conformance])
         name = f"{case.method} {case.operation.path}"
         answered[name, response.status_code].append(
             f"{case.formatted_path} {str(case.body)[:500]}: {response.text[:500]}"

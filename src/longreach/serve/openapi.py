@@ -61,13 +61,14 @@ def document() -> dict[str, Any]:
 
 def _operation(route: Operation) -> dict[str, Any]:
     text = " ".join((route.handler.__doc__ or "").split())
+    answer = {"schema": route.answer} if route.answer else {}
     value: dict[str, Any] = {
         "operationId": route.handler.__name__,
         "summary": text.partition(". ")[0].rstrip("."),
         "description": text,
         "parameters": _parameters(route),
         "responses": {
-            str(route.status): {"description": "done", "content": {each: {} for each in route.types}},
+            str(route.status): {"description": "done", "content": dict.fromkeys(route.types, answer)},
             "default": {
                 "description": "an error",
                 "content": {"application/json": {"schema": {"$ref": "#/components/schemas/Error"}}},
@@ -87,4 +88,4 @@ def _parameters(route: Operation) -> list[dict[str, Any]]:
         {"name": name, "in": "path", "required": True, "schema": {"type": "string"}}
         for name in _PARAMETER.findall(route.path)
     ]
-    return in_path + [{"name": name, "in": "query", "schema": {"type": kind}} for name, kind in route.query]
+    return in_path + [{"name": name, "in": "query", "schema": schema} for name, schema in route.query]

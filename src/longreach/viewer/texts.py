@@ -12,7 +12,7 @@ from pathlib import Path
 from longreach.errors import UsageError
 from longreach.runs.journal import TEXTS_NAME
 
-__all__ = ["HEAD_CHARS", "MOST_HEADS", "find", "heads", "is_hash", "text_path"]
+__all__ = ["HEAD_CHARS", "MOST_HEADS", "MOST_QUERY", "find", "heads", "is_hash", "text_path"]
 
 HEAD_CHARS = 400  # enough for a row, and for the first comment of most code
 MOST_HEADS = 100
