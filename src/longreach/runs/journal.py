@@ -59,14 +59,13 @@ class Journal:
         self.recording = recording
         self.listeners: list[Callable[[Record], None]] = []
         self.path = folder / JOURNAL_NAME
-        self._texts: set[str] = set()
         self._file = -1
         try:
             self._file = self._open()
             self._lock()
             size = os.fstat(self._file).st_size
             self._seq = _mend(self.path) if size else 0
-            self._lines = Lines(self._store, SMALL_BYTES - size)
+            self._lines = Lines(_Texts(folder / TEXTS_NAME).store, SMALL_BYTES - size)
         except OSError as error:
             self.close()
             raise JournalError(
@@ -136,15 +135,23 @@ class Journal:
             os.ftruncate(self._file, os.fstat(self._file).st_size - written)
             raise OSError(28, "No space left on device")
 
-    def _store(self, text: str) -> dict[str, Any]:
+
+class _Texts:
+    """The long texts of one journal, in files beside it."""
+
+    def __init__(self, folder: Path) -> None:
+        self._folder = folder
+        self._names: set[str] = set()
+
+    def store(self, text: str) -> dict[str, Any]:
+        """Store it, unless it is there; what stands for it in a line. Raises OSError."""
         # A very large text, a context, hardly comes twice: it is gone through once, for its hash and its file together.
         name = _digest(text) if len(text) < LARGE_CHARS else None
-        if name is None or name not in self._texts:
-            texts = self.folder / TEXTS_NAME
-            if name is None or not (texts / name).exists():
-                texts.mkdir(exist_ok=True)
-                name = _write_text(texts, text)
-            self._texts.add(name)
+        if name is None or name not in self._names:
+            if name is None or not (self._folder / name).exists():
+                self._folder.mkdir(exist_ok=True)
+                name = _write_text(self._folder, text)
+            self._names.add(name)
         return {"$text": name, "chars": len(text)}
 
 

@@ -91,7 +91,6 @@ class Ledger:
         self.held = Amount()
         self.overrun = Amount()
         self._clock = clock
-        self._root: Ledger = parent._root if parent else self
         self._in_flight = 0
         self._queue: deque[tuple[Ledger, Amount, asyncio.Future[Reservation]]] = deque()
 
@@ -189,6 +188,10 @@ class Ledger:
         self._root._serve()
 
     # --- inside
+
+    @property
+    def _root(self) -> Ledger:
+        return self.parent._root if self.parent else self
 
     def _lineage(self) -> list[Ledger]:
         return [self, *(self.parent._lineage() if self.parent else [])]

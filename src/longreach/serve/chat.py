@@ -20,7 +20,7 @@ from longreach.runs.events import RunEnded
 from longreach.serve.bodies import ChatBody, RunBody, dumps, read_body
 from longreach.serve.budgets import wanted_budget
 from longreach.serve.conversation import Question, question_of_chat
-from longreach.serve.event_stream import EventStream
+from longreach.serve.event_stream import EventStream, LastEvent
 from longreach.serve.failures import ApiError, as_api_error, error_body, scrub
 from longreach.serve.job import Job
 from longreach.serve.models import Choice
@@ -146,9 +146,10 @@ class _Stream:
 
     async def events(self, *, with_usage: bool) -> AsyncGenerator[bytes]:
         """Reasoning while the run goes on, then the answer, or an error in its place."""
-        yield self._chunk({"role": "assistant", "content": ""})
+        begun = self._narration.take()  # a run that need not wait has begun by now
+        yield self._chunk({"role": "assistant", "content": ""}) + (self._thought(begun) if begun else b"")
         async for text in self._progress():
-            yield self._chunk({"reasoning_content": text})
+            yield self._thought(text)
         try:
             ended = await self._job.wait()
             _check(ended, self._job)
@@ -162,7 +163,7 @@ class _Stream:
         last.append(self._chunk({}, _finish(ended), longreach=_outcome(self._job, ended)))
         if with_usage:
             last.append(_event({**self._head, "choices": [], "usage": _usage(ended.usage)}))
-        yield b"".join((*last, b"data: [DONE]\n\n"))  # in one: each costs a moment of its own
+        yield LastEvent(b"".join((*last, b"data: [DONE]\n\n")))  # in one: each costs a moment of its own
 
     async def _progress(self) -> AsyncIterator[str]:
         narration = self._narration
@@ -176,6 +177,9 @@ class _Stream:
             stop()
         if text := narration.take():
             yield text
+
+    def _thought(self, text: str) -> bytes:
+        return self._chunk({"reasoning_content": text})
 
     def _chunk(self, delta: Mapping[str, Any], finish: str | None = None, **more: Any) -> bytes:
         return _event({**self._head, "choices": [{"index": 0, "delta": delta, "finish_reason": finish}], **more})

@@ -15,10 +15,14 @@ from contextlib import aclosing
 from starlette.responses import Response
 from starlette.types import Receive, Scope, Send
 
-__all__ = ["EventStream"]
+__all__ = ["EventStream", "LastEvent"]
 
 PING_SECONDS = 15  # the headers are sent long before
 PING = b": ping\n\n"
+
+
+class LastEvent(bytes):
+    """An event, or several, after which the stream ends: its end is sent with them."""
 
 
 class EventStream(Response):
@@ -57,7 +61,10 @@ class EventStream(Response):
         await send({"type": "http.response.start", "status": self.status_code, "headers": self.raw_headers})
         async with aclosing(self._events) as events:
             async for event in events:
-                await send({"type": "http.response.body", "body": event, "more_body": True})
+                last = isinstance(event, LastEvent)
+                await send({"type": "http.response.body", "body": event, "more_body": not last})
+                if last:
+                    return
         await send({"type": "http.response.body", "body": b"", "more_body": False})
 
 

@@ -211,19 +211,7 @@ class State:
             "UPDATE keys SET admissions = admissions + 1 WHERE id = ? AND revoked IS NULL", (run.owner,)
         ):
             raise ApiError(401, "invalid_api_key", "this API key was revoked")
-        active = int(
-            t.rows("SELECT count(*) FROM runs WHERE owner = ? AND status = ? AND id <> ?", (run.owner, ACTIVE, run.id))[
-                0
-            ][0]
-        )
-        if limits.runs is not None and active >= limits.runs:
-            raise ApiError(
-                429,
-                "too_many_runs",
-                f"this key may have {limits.runs} runs at once and has {active}",
-                retry_after=RETRY_SECONDS,
-            )
-        grant = _grant(t, run, limits, max(1, (limits.runs or 1) - active))
+        grant = _grant(t, run, limits, 1 if limits.runs is None else _free_runs(t, run, limits.runs))
         more = Grant(
             None if grant.usd is None else max(Decimal(0), grant.usd - run.spent.usd),
             None if grant.tokens is None else max(0, grant.tokens - run.spent.tokens),
@@ -249,6 +237,20 @@ class State:
         if not entered:
             raise ApiError(409, "still_running", f"the run {run.id} still goes on: follow its events")
         return grant
+
+
+def _free_runs(t: Transaction, run: NewRun, most: int) -> int:
+    """How many more runs the key may have at once, this one included. Raises `ApiError` when there is none."""
+    sql = "SELECT count(*) FROM runs WHERE owner = ? AND status = ? AND id <> ?"
+    active = int(t.rows(sql, (run.owner, ACTIVE, run.id))[0][0])
+    if active >= most:
+        raise ApiError(
+            429,
+            "too_many_runs",
+            f"this key may have {most} runs at once and has {active}",
+            retry_after=RETRY_SECONDS,
+        )
+    return most - active
 
 
 def _grant(t: Transaction, run: NewRun, limits: KeyLimits, free_runs: int) -> Grant:
