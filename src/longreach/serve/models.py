@@ -68,6 +68,11 @@ class ModelNames:
         models = list(dict.fromkeys(self._known()))
         return [*models, *(f"{strategy}:{model}" for strategy in STRATEGIES for model in models)]
 
+    @property
+    def local(self) -> list[str]:
+        """Those offered that are loaded into this process's own memory."""
+        return [each for each in self._patterns if each.startswith("local/")]
+
     def _root_and_sub(self, text: str) -> tuple[str, str]:
         root, plus, sub = text.partition("+")
         if text in self._patterns or not plus:

@@ -5,6 +5,7 @@ Covers: putting the parts of a server together. Does not cover: what they do.
 
 from __future__ import annotations
 
+import logging
 import os
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
@@ -24,6 +25,8 @@ from longreach.serve.state import State, open_state
 from longreach.serve.tracing import open_tracer
 
 __all__ = ["Service", "open_service", "state_place"]
+
+_log = logging.getLogger("longreach.serve")
 
 
 @dataclass(frozen=True, slots=True)
@@ -68,6 +71,14 @@ async def _opened(settings: ServeSettings, rates: RateLimit) -> AsyncIterator[Se
         await runner.recover()
         names = ModelNames(settings.models, settings.default_model, settings.strategy)
         siblings = Siblings(settings)
+        if settings.process == 1 and (
+            local := [*names.local, *(m for m in settings.fallback if m.startswith("local/"))]
+        ):
+            _log.warning(
+                "each of the %d processes loads %s for itself, with memory and cores for each: one process may serve it faster",
+                settings.processes,
+                " and ".join(dict.fromkeys(local)),
+            )
         try:
             yield Service(settings, state, contexts, runner, names, rates, Intake(settings.bodies), metrics, siblings)
         finally:

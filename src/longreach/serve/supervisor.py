@@ -34,6 +34,7 @@ STEADY_SECONDS = 60.0  # a process that lived for so long has not failed again, 
 MOST_FAILURES = 5
 AGAIN_SECONDS = 0.2  # before a process that died is started again; doubled each time
 BUSY_SECONDS = 0.005  # until processes that have many connections to take are asked again
+COMMAND = (sys.executable, "-P", "-m", "longreach.serve.process")
 LAST_SECONDS = 20.0  # beyond draining, until processes that have not ended are killed
 _log = logging.getLogger("longreach.serve")
 
@@ -152,7 +153,7 @@ class _Supervisor:
         with its:
             # a process group of its own: Ctrl-C is for the supervisor alone, which tells the others
             process = await asyncio.create_subprocess_exec(
-                *(sys.executable, "-P", "-m", "longreach.serve.process"),
+                *COMMAND,
                 stdin=asyncio.subprocess.PIPE,
                 pass_fds=(its.fileno(), rates, lock),
                 process_group=0,
