@@ -153,6 +153,36 @@ async def test_a_run_is_its_owner_s(state: State) -> None:
     assert await state.run("run-0001", one.id) is None
 
 
+async def test_a_run_that_goes_on_is_not_entered_again(state: State) -> None:
+    _, key = await keep(state)
+    await state.admit(new_run(1, key), key.limits)
+    twice = await asyncio.gather(*(state.admit(new_run(1, key), key.limits) for _ in range(3)), return_exceptions=True)
+    assert [each.code for each in twice if isinstance(each, ApiError)] == ["still_running"] * 3
+    await state.end_run("run-0001", "interrupted", "", Spending())
+    again = await asyncio.gather(*(state.admit(new_run(1, key), key.limits) for _ in range(3)), return_exceptions=True)
+    assert sum(isinstance(each, ApiError) for each in again) == 2
+
+
+async def test_an_upload_s_file_and_row_come_and_go_together(state: State) -> None:
+    row = ContextRow("ctx-1", "one", "a.txt", "0" * 64, 5, 1.0, 1.0)
+    done: list[str] = []
+
+    def fails() -> None:
+        raise OSError("no space")
+
+    with pytest.raises(OSError, match="no space"):
+        await state.add_context(row, fails)
+    assert await state.contexts() == []
+    await state.forget_context("ctx-1", fails)  # there is nothing to take away
+    await state.add_context(row, lambda: done.append("stored"))
+    with pytest.raises(OSError, match="no space"):
+        await state.forget_context("ctx-1", fails)
+    assert len(await state.contexts()) == 1
+    await state.forget_context("ctx-1", lambda: done.append("gone"))
+    assert done == ["stored", "gone"]
+    assert await state.contexts() == []
+
+
 async def test_an_upload_is_its_owner_s(state: State) -> None:
     row = ContextRow("ctx-1", "one", "a.txt", "0" * 64, 5, 1.0, 1.0)
     await state.add_context(row, lambda: None)
