@@ -8,11 +8,11 @@ measured, so each request is one look for its end and one write.
 from __future__ import annotations
 
 import asyncio
-import contextlib
-import importlib
 import json
 import sys
 from typing import ClassVar
+
+from longreach import event_loop
 
 __all__ = ["main"]
 
@@ -70,11 +70,7 @@ async def _serve(seconds: float) -> None:
 
 def main(arguments: list[str]) -> int:
     """Serves until it is killed."""
-    loop = asyncio.new_event_loop
-    with contextlib.suppress(ImportError):
-        loop = importlib.import_module("uvloop").new_event_loop
-    with asyncio.Runner(loop_factory=loop) as runner:
-        runner.run(_serve(float(arguments[0])))
+    event_loop.run(_serve(float(arguments[0])))
     return 0
 
 

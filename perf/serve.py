@@ -14,7 +14,6 @@ from __future__ import annotations
 import argparse
 import asyncio
 import contextlib
-import importlib
 import json
 import os
 import re
@@ -29,6 +28,7 @@ from dataclasses import dataclass, field, replace
 from functools import partial
 from pathlib import Path
 
+from longreach import event_loop
 from perf.figures import Spec
 from perf.load import Load, ask_at_rate, ask_in_turn, request_bytes
 from perf.measuring import Measurement, machine, run_one
@@ -151,13 +151,9 @@ async def _run(plan: Plan, url: str, server: int, model: int) -> tuple[Load, Wat
 
 def measure(plan: Plan) -> dict[str, float]:
     """The figures of one load. Raises RuntimeError when no request was answered."""
-    loop = asyncio.new_event_loop
-    with contextlib.suppress(ImportError):
-        loop = importlib.import_module("uvloop").new_event_loop
     with tempfile.TemporaryDirectory(prefix="longreach-perf-") as home, model_server() as (model_url, model):
         with longreach_serve(model_url, Path(home), plan.processes) as (url, server):
-            with asyncio.Runner(loop_factory=loop) as runner:
-                load, watched = runner.run(_run(plan, url, server, model))
+            load, watched = event_loop.run(_run(plan, url, server, model))
     for error in load.errors[:5]:
         print(f"error: {error}", file=sys.stderr)
     if not load.seconds:

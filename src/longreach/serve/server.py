@@ -12,9 +12,7 @@ from __future__ import annotations
 import asyncio
 import gc
 import logging
-from collections.abc import Callable, Coroutine
-from contextlib import suppress
-from importlib import import_module
+from collections.abc import Coroutine
 from types import FrameType
 from typing import Any
 
@@ -22,6 +20,7 @@ import uvicorn
 from starlette.applications import Starlette
 from starlette.types import ASGIApp
 
+from longreach import event_loop
 from longreach.serve.application import create_application
 from longreach.serve.listening import BACKLOG, check_keys, listen, url_of
 from longreach.serve.pages import page_routes
@@ -45,14 +44,10 @@ def run(settings: ServeSettings) -> None:
 
 
 def run_loop(work: Coroutine[Any, Any, None]) -> None:
-    """Do it on an event loop of its own: uvloop's where it is installed, which takes less time for a request."""
-    new_loop: Callable[[], asyncio.AbstractEventLoop] = asyncio.new_event_loop
-    with suppress(ImportError):  # there is none for Windows
-        new_loop = import_module("uvloop").new_event_loop
+    """Do it on an event loop of its own, as a server's process."""
     gc.freeze()
     gc.set_threshold(COLLECT_AFTER)
-    with asyncio.Runner(loop_factory=new_loop) as runner:
-        runner.run(work)
+    event_loop.run(work)
 
 
 async def _serve(settings: ServeSettings) -> None:

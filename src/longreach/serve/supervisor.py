@@ -132,6 +132,9 @@ class _Supervisor:
             self._gone(child)
             if self._stopping.is_set():
                 return
+            if status == 0 and child.came_up:  # a signal to this one alone
+                _log.info("process %d (%d) was told to end: another takes its place", number, child.process.pid)
+                continue
             failures = 1 if time.monotonic() - began > STEADY_SECONDS else failures + 1
             if failures > MOST_FAILURES or not (child.came_up or failures > 1):
                 told = (
