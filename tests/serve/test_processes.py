@@ -7,6 +7,7 @@ import json
 import os
 import re
 import signal
+import socket
 import subprocess
 import sys
 import threading
@@ -166,6 +167,16 @@ def test_connections_are_dealt_out_in_turn_and_all_are_answered(served: Served) 
     assert [each.json()["choices"][0]["message"]["content"] for each in answers] == ["done"] * 8
     numbers = [client.get("/healthz").json()["process"] for client in clients]
     assert sorted(numbers) == [1, 1, 1, 1, 2, 2, 2, 2]
+
+
+def test_connections_that_come_at_once_are_all_taken(served: Served) -> None:
+    port = int(served.url.rpartition(":")[2])
+    connections = [socket.create_connection(("127.0.0.1", port)) for _ in range(400)]
+    for each in connections:
+        each.sendall(b"GET /v1/models HTTP/1.1\r\nHost: localhost\r\nConnection: close\r\n\r\n")
+    for each in connections:
+        with each, each.makefile("rb") as answer:
+            assert b" 401 " in answer.readline()
 
 
 def test_a_run_is_shown_followed_and_cancelled_through_either_process(served: Served) -> None:

@@ -16,8 +16,9 @@ from longreach.errors import LongreachError, UsageError
 from longreach.serve import supervisor
 from longreach.serve.failures import ApiError
 from longreach.serve.instance_lock import lock_instance
-from longreach.serve.settings import ServeSettings
+from longreach.serve.settings import DiskLimits, ServeSettings
 from longreach.serve.shared_rates import SharedRates, new_table
+from tests.serve.conftest import Serve
 
 # says that it is ready, and dies
 SHORT_LIVED = (
@@ -112,6 +113,24 @@ def test_keys_that_meet_in_the_table_take_the_place_of_the_one_that_asked_longes
             rates.take(f"key-{number}", 1)
     rates.take("key-0", 1)
     os.close(table)
+
+
+async def test_what_other_processes_are_taking_counts_and_what_dead_ones_took_goes(
+    serve: Serve, longreach_home: Path
+) -> None:
+    incoming = longreach_home / "serve" / "contexts" / ".incoming"
+    for name in ("server", "server#7", "another"):
+        (incoming / name).mkdir(parents=True)
+        (incoming / name / "part").write_bytes(b"x" * 400)
+    async with serve(disk=DiskLimits(contexts=1_000, free=0)) as running:
+        assert sorted(each.name for each in incoming.iterdir()) == ["another", "server"]
+        assert list((incoming / "server").iterdir()) == []
+        client = running.http()
+        assert (await client.post("/v1/contexts", content=b"y" * 500)).status_code == 201
+        refused = await client.post("/v1/contexts", content=b"z" * 200)
+        assert (refused.status_code, refused.json()["error"]["code"]) == (507, "no_room")
+        (incoming / "another" / "part").unlink()
+        assert (await client.post("/v1/contexts", content=b"z" * 200)).status_code == 201
 
 
 def test_an_address_or_a_name_that_is_taken_is_told_before_anything_starts(longreach_home: Path) -> None:
