@@ -99,7 +99,10 @@ class Endpoint:
     def facts(self, model_id: str) -> ModelFacts:
         """What is known of one of its models; all unknown where nothing is."""
         lowered = model_id.lower()
-        return next((each for each in self.models if fnmatchcase(lowered, each.match.lower())), ModelFacts(model_id))
+        for each in self.models:
+            if fnmatchcase(lowered, each.match.lower()):
+                return each
+        return ModelFacts(model_id)
 
 
 def api_key(endpoint: Endpoint) -> str | None:

@@ -11,13 +11,14 @@ import sqlite3
 import threading
 from collections.abc import Callable, Sequence
 from concurrent.futures import ThreadPoolExecutor
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Protocol, TypeAlias, TypeVar
 
 from longreach.errors import LongreachError, MissingExtra
 from longreach.serve.failures import StateError
 
-__all__ = ["Database", "PostgresDatabase", "SQLiteDatabase", "Transaction"]
+__all__ = ["Change", "Database", "PostgresDatabase", "SQLiteDatabase", "Transaction"]
 
 T = TypeVar("T")
 _Result: TypeAlias = tuple[Any, Exception | None]
@@ -36,6 +37,18 @@ class Transaction(Protocol):
     def rows(self, sql: str, values: Sequence[Any] = ()) -> list[Any]:
         """Read rows."""
         ...
+
+
+@dataclass(frozen=True, slots=True)
+class Change:
+    """Work of one statement, which needs nothing around it to be done whole or not at all; gives the number of rows."""
+
+    sql: str
+    values: Sequence[Any] = ()
+
+    def __call__(self, transaction: Transaction) -> int:
+        """Do it."""
+        return transaction.execute(self.sql, self.values)
 
 
 class Database(Protocol):
@@ -57,8 +70,9 @@ class Database(Protocol):
 class SQLiteDatabase:
     """One file, in WAL mode: written by one thread, and readable by other processes (`longreach keys list`) meanwhile.
 
-    What is asked for while that thread works is done together afterwards, in one transaction with a savepoint each. A look does not wait
-    for it: in WAL mode it cannot be kept waiting, and takes less time than a way to the thread and back.
+    What is asked for while that thread works is done together afterwards, in one transaction; work of several statements has a savepoint.
+    The fewer statements the better: before and after each the thread waits for its turn. A look does not wait for the thread: in WAL mode
+    it cannot be kept waiting, and takes less time than a way to the thread and back.
     """
 
     def __init__(self, path: Path) -> None:
@@ -140,16 +154,20 @@ class SQLiteDatabase:
         return results
 
     def _run(self, connection: sqlite3.Connection, work: Callable[[Transaction], Any]) -> _Result:
-        connection.execute("SAVEPOINT one")
+        several = not isinstance(work, Change)
+        if several:
+            connection.execute("SAVEPOINT one")
         try:
             result = work(_SQLiteTransaction(connection))
         except sqlite3.OperationalError:
             raise  # the database, not this work
         except Exception as error:  # noqa: BLE001 it belongs to whoever asked for the work
-            connection.execute("ROLLBACK TO one")
-            connection.execute("RELEASE one")
+            if several:
+                connection.execute("ROLLBACK TO one")
+                connection.execute("RELEASE one")
             return None, self._failure(error) if isinstance(error, sqlite3.Error) else error
-        connection.execute("RELEASE one")
+        if several:
+            connection.execute("RELEASE one")
         return result, None
 
     def _failure(self, error: Exception) -> StateError:

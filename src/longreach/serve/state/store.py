@@ -20,7 +20,7 @@ from typing import Any
 from longreach.errors import UsageError
 from longreach.serve.failures import ApiError
 from longreach.serve.settings import NUMBER
-from longreach.serve.state.database import Database, PostgresDatabase, SQLiteDatabase, Transaction
+from longreach.serve.state.database import Change, Database, PostgresDatabase, SQLiteDatabase, Transaction
 from longreach.serve.state.values import (
     ACTIVE,
     ContextRow,
@@ -56,6 +56,12 @@ SCHEMA = (
 )
 _KEY = "id, name, start, created, revoked, limits"
 _RUN = "id, owner, instance, created, model, query, status, reason, spent_nano, spent_tokens"
+_ENTERED = (
+    *("id", "owner", "instance", "created", "day", "model", "query", "status", "reason"),
+    *("reserved_nano", "reserved_tokens", "spent_nano", "spent_tokens"),
+)
+_ENTER = f"""INSERT INTO runs ({", ".join(_ENTERED)}) VALUES ({", ".join("?" * len(_ENTERED))}) ON CONFLICT (id) DO UPDATE SET
+             {", ".join(f"{each} = excluded.{each}" for each in _ENTERED[1:])} WHERE runs.status <> ?"""
 _CONTEXT = "id, owner, name, sha256, bytes, created, used"
 
 
@@ -92,7 +98,7 @@ class State:
         limits = json.dumps(key.limits.to_json())
         values = (key.id, key.name, key.start, hashed, key.created, limits)
         sql = "INSERT INTO keys (id, name, start, hash, created, limits) VALUES (?, ?, ?, ?, ?, ?)"
-        await self._database.run(lambda t: t.execute(sql, values))
+        await self._database.run(Change(sql, values))
 
     async def keys(self) -> list[Key]:
         """All keys, oldest first, those that are revoked too."""
@@ -111,12 +117,12 @@ class State:
 
     async def check(self) -> None:
         """Raises `StateError` when nothing can be written."""
-        await self._database.run(lambda t: t.execute("UPDATE keys SET admissions = admissions WHERE id = ''"))
+        await self._database.run(Change("UPDATE keys SET admissions = admissions WHERE id = ''"))
 
     async def revoke_key(self, key_id: str) -> bool:
         """Whether there was such a key, not yet revoked."""
         sql = "UPDATE keys SET revoked = ? WHERE id = ? AND revoked IS NULL"
-        return bool(await self._database.run(lambda t: t.execute(sql, (time.time(), key_id))))
+        return bool(await self._database.run(Change(sql, (time.time(), key_id))))
 
     async def spending(self, key_id: str) -> tuple[Spending, Spending]:
         """What a key's runs have spent or reserved: today, and in all."""
@@ -137,11 +143,11 @@ class State:
         sql = """UPDATE runs SET status = ?, reason = ?, spent_nano = ?, spent_tokens = ?, reserved_nano = 0, reserved_tokens = 0
                  WHERE id = ?"""
         values = (status, reason, nano(spending.usd), spending.tokens, run_id)
-        await self._database.run(lambda t: t.execute(sql, values))
+        await self._database.run(Change(sql, values))
 
     async def forget_run(self, run_id: str) -> None:
         """A run that never began leaves no trace."""
-        await self._database.run(lambda t: t.execute("DELETE FROM runs WHERE id = ?", (run_id,)))
+        await self._database.run(Change("DELETE FROM runs WHERE id = ?", (run_id,)))
 
     async def run(self, run_id: str, owner: str) -> RunRow | None:
         """The owner's run; None when there is none or it is somebody else's."""
@@ -216,24 +222,12 @@ class State:
             None if grant.usd is None else max(Decimal(0), grant.usd - run.spent.usd),
             None if grant.tokens is None else max(0, grant.tokens - run.spent.tokens),
         )
-        t.execute("DELETE FROM runs WHERE id = ? AND status <> ?", (run.id, ACTIVE))
-        entered = t.execute(
-            """INSERT INTO runs (id, owner, instance, created, day, model, query, status, reserved_nano, reserved_tokens, spent_nano,
-               spent_tokens) VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?) ON CONFLICT (id) DO NOTHING""",
-            (
-                *(
-                    run.id,
-                    run.owner,
-                    self._instance,
-                    time.time(),
-                    _today(),
-                    run.model,
-                    run.query[:QUERY_CHARS].replace("\0", ""),
-                    ACTIVE,
-                ),
-                *(nano(more.usd) or 0, more.tokens or 0, nano(run.spent.usd), run.spent.tokens),
-            ),
+        values = (
+            *(run.id, run.owner, self._instance, time.time(), _today(), run.model),
+            *(run.query[:QUERY_CHARS].replace("\0", ""), ACTIVE, ""),
+            *(nano(more.usd) or 0, more.tokens or 0, nano(run.spent.usd), run.spent.tokens),
         )
+        entered = t.execute(_ENTER, (*values, ACTIVE))
         if not entered:
             raise ApiError(409, "still_running", f"the run {run.id} still goes on: follow its events")
         return grant
