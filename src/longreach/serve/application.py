@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import logging
 import time
-from collections.abc import AsyncIterator, Awaitable, Callable, Sequence
+from collections.abc import AsyncIterator, Sequence
 from contextlib import asynccontextmanager
 
 from starlette.applications import Starlette
@@ -17,6 +17,7 @@ from starlette.exceptions import HTTPException
 from starlette.requests import Request
 from starlette.responses import JSONResponse, Response
 from starlette.routing import BaseRoute, Route
+from starlette.types import Receive, Scope, Send
 
 from longreach.errors import LongreachError
 from longreach.serve import other_routes
@@ -30,7 +31,7 @@ from longreach.serve.service import Service, open_service
 from longreach.serve.settings import ServeSettings
 from longreach.serve.siblings import from_sibling
 
-__all__ = ["create_application", "endpoint"]
+__all__ = ["create_application"]
 
 CLIENT_GONE = 499  # nobody reads it; it is for the metrics
 _log = logging.getLogger("longreach.serve")
@@ -49,7 +50,7 @@ def create_application(
 
     return Starlette(
         routes=[
-            *(Route(each.path, endpoint(each.path, each.handler), methods=[each.method]) for each in ROUTES),
+            *(Route(each.path, Endpoint(each.path, each.handler), methods=[each.method]) for each in ROUTES),
             Route("/healthz", _health),
             Route("/openapi.json", _openapi),
             *pages,
@@ -59,14 +60,27 @@ def create_application(
     )
 
 
-def endpoint(path: str, handler: Handler) -> Callable[[Request], Awaitable[Response]]:
-    """A route's function: who asks is known before the handler, its errors are answered, and it is counted under `path`."""
+class Endpoint:
+    """A route's ASGI application: who asks is known before the handler, its errors are answered, and it is counted under `path`.
 
-    async def answer(request: Request) -> Response:
+    Not a function of a request to a response: Starlette would lay its own handling of errors around each piece that one sends.
+    """
+
+    def __init__(self, path: str, handler: Handler) -> None:
+        self._path = path
+        self._handler = handler
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        """One request."""
+        response = await self._answer(Request(scope, receive, send))
+        await response(scope, receive, send)
+
+    async def _answer(self, request: Request) -> Response:
+        path = self._path
         service: Service = request.app.state.service
         started = time.perf_counter()
         try:
-            response = await handler(request, service, await identify(request, service))
+            response = await self._handler(request, service, await identify(request, service))
         except ClientGone:
             response = Response(status_code=CLIENT_GONE)
         except LongreachError as error:
@@ -77,8 +91,6 @@ def endpoint(path: str, handler: Handler) -> Callable[[Request], Awaitable[Respo
         if not from_sibling(request):  # who handed it on counts it
             service.metrics.request(path, request.method, response.status_code, time.perf_counter() - started)
         return response
-
-    return answer
 
 
 async def _health(request: Request) -> Response:

@@ -8,7 +8,7 @@ from __future__ import annotations
 import asyncio
 from collections.abc import AsyncIterator
 
-from starlette.requests import ClientDisconnect, Request
+from starlette.requests import Request
 
 from longreach.runs.events import RunEnded
 from longreach.serve.failures import ApiError
@@ -25,17 +25,18 @@ class ClientGone(Exception):
 
 async def body_pieces(request: Request, seconds: float) -> AsyncIterator[bytes]:
     """The body as it comes. Raises `ApiError` (408) when nothing comes for so long, `ClientGone`."""
-    stream = request.stream().__aiter__()
-    while True:
+    more = True
+    while more:
         try:
             async with asyncio.timeout(seconds):
-                yield await stream.__anext__()
-        except StopAsyncIteration:
-            return
+                message = await request.receive()
         except TimeoutError:
             raise ApiError(408, "body_timeout", f"nothing of the body came for {seconds:g} seconds") from None
-        except ClientDisconnect:
-            raise ClientGone from None
+        if message["type"] == "http.disconnect":
+            raise ClientGone
+        if piece := message.get("body", b""):
+            yield piece
+        more = message.get("more_body", False)
 
 
 async def read_json(request: Request, settings: ServeSettings, held: Held) -> bytes:
