@@ -16,7 +16,7 @@ import hashlib
 import json
 import os
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -145,43 +145,40 @@ class _Texts:
 
     def store(self, text: str) -> dict[str, Any]:
         """Store it, unless it is there; what stands for it in a line. Raises OSError."""
-        # A very large text, a context, hardly comes twice: it is gone through once, for its hash and its file together.
-        name = _digest(text) if len(text) < LARGE_CHARS else None
-        if name is None or name not in self._names:
-            if name is None or not (self._folder / name).exists():
-                self._folder.mkdir(exist_ok=True)
-                name = _write_text(self._folder, text)
-            self._names.add(name)
-        return {"$text": name, "chars": len(text)}
+        digest = hashlib.sha256()
+        if len(text) >= LARGE_CHARS:
+            # a context, which hardly comes twice: a piece at a time, so that no copy is made, and once for its hash and its file together
+            self._write(_hashed_pieces(text, digest), digest)
+        else:
+            data = text.encode("utf-8", "surrogatepass")
+            digest.update(data)
+            if not self._has(digest.hexdigest()):
+                self._write((data,), digest)
+        return {"$text": digest.hexdigest(), "chars": len(text)}
+
+    def _has(self, name: str) -> bool:
+        return name in self._names or (self._folder / name).exists()
+
+    def _write(self, pieces: Iterable[bytes], digest: hashlib._Hash) -> None:
+        """Write a file that is named by `digest` as it is once the last piece is taken."""
+        self._folder.mkdir(exist_ok=True)
+        part = self._folder / f".{os.getpid()}"  # this process alone writes the journal, one text after the other
+        try:
+            with open(os.open(part, os.O_WRONLY | os.O_CREAT | os.O_TRUNC, 0o600), "wb") as file:
+                file.writelines(pieces)
+            os.replace(part, self._folder / digest.hexdigest())
+        except BaseException:
+            part.unlink(missing_ok=True)
+            raise
+        self._names.add(digest.hexdigest())
 
 
-def _write_text(folder: Path, text: str) -> str:
-    """Write it, a piece at a time, so that no copy of a large one is made; the file's name."""
-    digest = hashlib.sha256()
-    part = folder / f".{os.getpid()}"  # this process alone writes the journal, one text after the other
-    try:
-        with open(os.open(part, os.O_WRONLY | os.O_CREAT | os.O_TRUNC, 0o600), "wb") as file:
-            for piece in _pieces(text):
-                digest.update(piece)
-                file.write(piece)
-        os.replace(part, folder / digest.hexdigest())
-    except BaseException:
-        part.unlink(missing_ok=True)
-        raise
-    return digest.hexdigest()
-
-
-def _pieces(text: str) -> Iterator[bytes]:
-    """The text in UTF-8, in pieces that fit into a processor's cache."""
+def _hashed_pieces(text: str, digest: hashlib._Hash) -> Iterator[bytes]:
+    """The text in UTF-8, in pieces that fit into a processor's cache, each taken into the digest."""
     for start in range(0, len(text), PIECE_CHARS):
-        yield text[start : start + PIECE_CHARS].encode("utf-8", "surrogatepass")
-
-
-def _digest(text: str) -> str:
-    digest = hashlib.sha256()
-    for piece in _pieces(text):
+        piece = text[start : start + PIECE_CHARS].encode("utf-8", "surrogatepass")
         digest.update(piece)
-    return digest.hexdigest()
+        yield piece
 
 
 def read_journal(folder: Path) -> Iterator[Record]:
