@@ -102,3 +102,30 @@ def test_wrong_usage_says_what_to_do(
     (tmp_path / "x.json").write_text('{"default": "x"}')
     assert main(arguments) == 2
     assert says in capsys.readouterr().err
+
+
+@pytest.mark.parametrize(
+    ("arguments", "status", "told"),
+    [
+        (("nosuch",), 2, "there is no benchmark 'nosuch': there are horizon"),
+        (("niah", "--model", "nowhere/x"), 1, "unknown model 'nowhere/x'"),
+        (("niah", "--grader", "nowhere/y"), 1, "unknown model 'nowhere/y'"),
+        (("niah", "--out", "FILE"), 2, "is no folder: give another --out"),
+    ],
+)
+def test_what_is_wrong_is_found_before_weights_are_fetched(
+    tmp_path: Path,
+    capsys: pytest.CaptureFixture[str],
+    monkeypatch: pytest.MonkeyPatch,
+    arguments: tuple[str, ...],
+    status: int,
+    told: str,
+) -> None:
+    fetched: list[object] = []
+    monkeypatch.setattr("longreach.cli.pulling.fetch_missing_weights", lambda *given: fetched.append(given))
+    file = tmp_path / "a-file"
+    file.write_text("x")
+    out = () if "FILE" in arguments else ("--out", str(tmp_path / "out"))
+    assert main(["bench", *(each.replace("FILE", str(file)) for each in arguments), *out]) == status
+    assert told in " ".join(capsys.readouterr().err.split())
+    assert fetched == []

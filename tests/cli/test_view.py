@@ -4,6 +4,8 @@ import re
 import signal
 import urllib.request
 
+import pytest
+
 from tests.cli.conftest import Command, Quick, Script, find_secret
 
 
@@ -36,3 +38,21 @@ def test_what_cannot_be_shown_is_said(quick: Quick, script: Script) -> None:
     done = quick("export", "last", "no/such/folder/x.html")
     assert done.returncode == 2
     assert "cannot write no/such/folder/x.html: No such file or directory" in done.stderr
+
+
+@pytest.mark.parametrize(
+    ("arguments", "status", "told"),
+    [
+        (("view", "--port", "99999"), 2, "a port from 0 to 65535 is expected, not '99999'"),
+        (("mcp", "--http", "-1"), 2, "a port from 0 to 65535 is expected, not '-1'"),
+        (("view", "./home"), 1, "give a run's folder, or an id from `longreach runs`"),
+        (("export", "last", "gone/run.html"), 2, "give a file in a folder that is there"),
+    ],
+)
+def test_what_is_wrong_is_said_with_what_to_do(
+    quick: Quick, longreach: Command, script: Script, arguments: tuple[str, ...], status: int, told: str
+) -> None:
+    quick("ask", "Q", "input.txt", "--strategy", "direct", "--model", script(default="yes"))
+    done = quick(*arguments)
+    assert (done.returncode, done.stdout) == (status, "")
+    assert told in done.stderr

@@ -304,3 +304,34 @@ async def test_a_file_that_is_none_of_answers_is_left_as_it_is(tmp_path: Path, t
     with pytest.raises(UsageError, match="is not a file of answers"):
         await run_batch(ten(tmp_path), out, options(model()))
     assert out.read_text() == text
+
+
+@pytest.mark.parametrize(
+    ("row", "told"),
+    [
+        ({"query": "Q", "context": "x", "options": {"modle": "m"}}, "it has modle"),
+        ({"query": "Q", "context": "x", "options": ["m"]}, "it has list"),
+    ],
+)
+async def test_what_an_option_is_not_is_named(tmp_path: Path, row: dict[str, Any], told: str) -> None:
+    with pytest.raises(UsageError, match=f"line 1: .*{told}"):
+        ask_file(tmp_path, row)
+
+
+async def test_an_unknown_model_is_found_before_anything_is_asked(tmp_path: Path) -> None:
+    row = {"query": "number 1?", "context": "x"}
+    questions = ask_file(tmp_path, row, {**row, "options": {"model": "nowhere/m"}})
+    out, scripted = tmp_path / "out.jsonl", model()
+    with pytest.raises(UsageError, match="row 2: unknown model 'nowhere/m'"):
+        await run_batch(questions, out, options(scripted))
+    assert (out.read_bytes(), scripted.requests) == (b"", [])
+
+
+async def test_nothing_is_put_beside_a_file_that_is_none_of_answers(tmp_path: Path) -> None:
+    letter = tmp_path / "letter.txt"
+    letter.write_text("Dear all\n")
+    (tmp_path / "folder").mkdir()
+    for out in (letter, tmp_path / "folder", tmp_path / "gone" / "out.jsonl"):
+        with pytest.raises(UsageError, match="--out"):
+            await run_batch(ten(tmp_path), out, options(model()))
+    assert set(os.listdir(tmp_path)) == {"letter.txt", "folder", "questions.jsonl"}

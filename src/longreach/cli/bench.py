@@ -79,8 +79,9 @@ def run(given: argparse.Namespace) -> int:
         raise UsageError("which benchmark? `longreach bench --list` names them")
     plan = _plan(given)
     from longreach.cli.pulling import fetch_missing_weights
-    from longreach.evals.inspect.bench import run_bench
+    from longreach.evals.inspect.bench import check_plan, run_bench
 
+    check_plan(plan)
     _fetch(plan, given.quiet, fetch_missing_weights)
     done = run_bench(plan)
     _summarise(plan, given)

@@ -39,6 +39,8 @@ def run(given: argparse.Namespace) -> int:
         os.replace(part, given.file)
     except OSError as error:
         part.unlink(missing_ok=True)
-        raise UsageError(f"cannot write {given.file}: {error.strerror}") from error
+        raise UsageError(
+            f"cannot write {given.file}: {error.strerror}; give a file in a folder that is there and can be written to"
+        ) from error
     print(f"{given.file}: {amounts.size(len(data))}")
     return 0

@@ -9,7 +9,7 @@ import argparse
 
 from longreach.cli import values
 from longreach.cli.options import add_ask_options, add_total_budget_options, ask_options, total_budget
-from longreach.errors import MissingExtra, UsageError
+from longreach.errors import MissingExtra
 
 __all__ = ["register", "run"]
 
@@ -33,7 +33,7 @@ def register(commands: argparse._SubParsersAction[argparse.ArgumentParser]) -> N
         help="a model, or a pattern such as 'openai/*', that clients may ask for beside --model (repeatable)",
     )
     parser.add_argument(
-        "--http", metavar="PORT", type=int, help="serve on http://127.0.0.1:PORT/mcp; 0 takes a free port"
+        "--http", metavar="PORT", type=values.port, help="serve on http://127.0.0.1:PORT/mcp; 0 takes a free port"
     )
     parser.add_argument("--runs", type=values.count, default=4, metavar="N", help="at once (default: 4)")
     add_total_budget_options(parser, "the total budget, of all runs until the server ends")
@@ -45,8 +45,6 @@ def run(given: argparse.Namespace) -> int:
     """Serve until the client leaves, or a signal. Raises `UsageError`, `MissingExtra`."""
     from longreach import event_loop
 
-    if given.http is not None and not 0 <= given.http < 1 << 16:
-        raise UsageError(f"--http takes a port from 0 to 65535, not {given.http}")
     try:
         from longreach.serve.mcp import McpSettings, serve_http, serve_stdio
     except ImportError as error:

@@ -1,6 +1,6 @@
 """The values that options take, as argparse types.
 
-Covers: counts, bytes, dollars, seconds, shares, and the like; what is said of a value that is none. Does not cover: the options.
+Covers: counts, bytes, dollars, seconds, shares, ports, and the like; what is said of a value that is none. Does not cover: the options.
 """
 
 from __future__ import annotations
@@ -13,7 +13,7 @@ from contextlib import suppress
 from decimal import Decimal, InvalidOperation
 from typing import TypeVar
 
-__all__ = ["count", "dollars", "natural", "number", "seconds", "share", "size", "speculate", "temperature"]
+__all__ = ["count", "dollars", "natural", "number", "port", "seconds", "share", "size", "speculate", "temperature"]
 
 _FACTORS = {"": 1, "k": 10**3, "m": 10**6, "g": 10**9}
 _BINARY = {"": 1, "k": 1 << 10, "m": 1 << 20, "g": 1 << 30, "t": 1 << 40}
@@ -48,6 +48,11 @@ def number(text: str) -> int:
 def natural(text: str) -> int:
     """A whole number from 0."""
     return _within(text, int, 0, math.inf, "a whole number from 0")
+
+
+def port(text: str) -> int:
+    """A TCP port; 0 takes any that is free."""
+    return _within(text, int, 0, (1 << 16) - 1, "a port from 0 to 65535")
 
 
 def temperature(text: str) -> float:

@@ -10,6 +10,8 @@ import argparse
 from pathlib import Path
 from urllib.parse import urlencode
 
+from longreach.cli import values
+
 __all__ = ["register", "run"]
 
 
@@ -24,7 +26,7 @@ def register(commands: argparse._SubParsersAction[argparse.ArgumentParser]) -> N
     parser.add_argument(
         "id", nargs="*", metavar="RUN", help="an id, the beginning of one, 'last', or a path; at most two"
     )
-    parser.add_argument("--port", type=int, default=0, metavar="N", help="default: any that is free")
+    parser.add_argument("--port", type=values.port, default=0, metavar="N", help="default: any that is free")
     parser.add_argument("--no-open", action="store_true", help="print the address, and open no browser")
     parser.set_defaults(run=run)
 

@@ -175,7 +175,9 @@ def _names() -> list[str]:
 def _at_path(path: Path) -> Path:
     folder = path.parent if path.name == JOURNAL_NAME else path
     if not (folder / JOURNAL_NAME).is_file():
-        raise JournalError(f"there is no {JOURNAL_NAME} in {folder}")
+        raise JournalError(
+            f"there is no {JOURNAL_NAME} in {folder}: give a run's folder, or an id from `longreach runs`"
+        )
     return folder
 
 

@@ -22,10 +22,11 @@ from longreach.evals.inspect.provider import PREFIX
 from longreach.evals.inspect.searching import SEARCH, searched
 from longreach.evals.inspect.session import Purse, Session, open_session
 from longreach.evals.records import Record
+from longreach.models.registry import ModelOptions, check_name
 from longreach.runs import Budget
 from longreach.runs.ledger import Amount
 
-__all__ = ["INSPECT_PREFIX", "Plan", "inspect_name", "run_bench"]
+__all__ = ["INSPECT_PREFIX", "Plan", "check_plan", "inspect_name", "run_bench"]
 
 RUNS = "runs"  # the folder of journals beside that of logs
 INSPECT_PREFIX = "inspect/"
@@ -60,6 +61,7 @@ def run_bench(plan: Plan) -> bool:
     """Run what is not done yet; whether all of it is done now. Raises `UsageError` before anything is sent, KeyboardInterrupt
     when it was interrupted; what is finished then stays.
     """
+    check_plan(plan)
     if plan.parameters.get("keys") == SEARCH:
         return searched(plan, run_bench)
     logs = plan.out / LOGS
@@ -74,6 +76,19 @@ def run_bench(plan: Plan) -> bool:
             if purse and purse.refused:
                 break
     return False
+
+
+def check_plan(plan: Plan) -> None:
+    """What can be known to be wrong before anything is fetched, made or sent. Raises `UsageError`, `UnknownModel`."""
+    unknown = [name for name in plan.benchmarks if name not in CATALOGUE]
+    if unknown:
+        raise UsageError(f"there is no benchmark '{unknown[0]}': there are {', '.join(CATALOGUE)}")
+    if plan.out.exists() and not plan.out.is_dir():
+        raise UsageError(f"{plan.out} is no folder: give another --out")
+    options = ModelOptions(base_url=plan.model_arguments.get("base_url"))
+    for name in (*plan.models, plan.grader, plan.sub_model):
+        if name and not name.startswith(INSPECT_PREFIX):
+            check_name(name, options)
 
 
 def inspect_name(model: str) -> str:
@@ -112,9 +127,6 @@ def _run_set(plan: Plan, logs: Path) -> list[str]:
 
 
 def _tasks(plan: Plan) -> list[Task]:
-    unknown = [name for name in plan.benchmarks if name not in CATALOGUE]
-    if unknown:
-        raise UsageError(f"there is no benchmark '{unknown[0]}': there are {', '.join(CATALOGUE)}")
     return [
         getattr(_registry, name)(**plan.parameters, strategy=strategy)
         for name in plan.benchmarks

@@ -75,6 +75,8 @@ class AnswerFile(Answers):
 
     def __enter__(self) -> AnswerFile:
         try:
+            if self.path.exists() and not self._runs_path.exists():
+                _rows(self.path)  # before a file is put beside one that is none of ours
             lock = os.open(self._runs_path, os.O_RDWR | os.O_CREAT | os.O_APPEND, 0o600)
             self._files[self._runs_path] = lock
             if not try_lock(lock):
@@ -83,7 +85,9 @@ class AnswerFile(Answers):
             self._take(self._whole(self.path), self._whole(self._runs_path))
         except OSError as error:
             self.close()
-            raise UsageError(f"cannot write {self.path}: {error.strerror}") from None
+            raise UsageError(
+                f"cannot write {self.path}: {error.strerror}; give --out a file in a folder that is there and can be written to"
+            ) from None
         except BaseException:
             self.close()
             raise

@@ -7,17 +7,18 @@ from __future__ import annotations
 
 import hashlib
 import json
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field, fields, replace
 from pathlib import Path
 from typing import Any
 
-from longreach.errors import LongreachError, UsageError
+from longreach.errors import LongreachError, UnknownModel, UsageError
+from longreach.models.registry import check_name
 from longreach.options import Options
 from longreach.runs import Budget
 from longreach.strategies import find_strategy
 
-__all__ = ["Question", "read_questions"]
+__all__ = ["Question", "check_models", "read_questions"]
 
 FIELDS = {"id", "query", "paths", "context", "options"}
 _BUDGET = tuple(each.name for each in fields(Budget))
@@ -56,8 +57,10 @@ def read_questions(path: Path) -> list[Question]:
     """All rows, checked before anything is spent. Paths in them are relative to the file's folder. Raises `UsageError`, naming the line."""
     try:
         lines = path.read_text("utf-8").splitlines()
-    except (OSError, UnicodeDecodeError) as error:
-        raise UsageError(f"cannot read {path}: {error}") from None
+    except OSError as error:
+        raise UsageError(f"cannot read {path}: {error.strerror}; give a file of questions") from None
+    except UnicodeDecodeError:
+        raise UsageError(f"{path} is not text in UTF-8: a file of questions has one JSON object a line") from None
     found: list[Question] = []
     for line_number, line in enumerate(lines, 1):
         if not line.strip():
@@ -73,6 +76,21 @@ def read_questions(path: Path) -> list[Question]:
             f'{path} has no questions: one JSON object a line, such as {{"query": "...", "paths": ["a.txt"]}}'
         )
     return found
+
+
+def check_models(questions: Iterable[Question], options: Options) -> None:
+    """Whether each question's models can be there, without opening any. Raises `UsageError`, naming the row."""
+    checked = set()
+    for question in questions:
+        own = question.apply(options)
+        sub_options = own.sub_model_options or own.model_options
+        for name, model_options in ((own.model, own.model_options), (own.sub_model, sub_options)):
+            if isinstance(name, str) and name not in checked:
+                checked.add(name)
+                try:
+                    check_name(name, model_options)
+                except UnknownModel as error:
+                    raise UsageError(f"row {question.number}: {error}") from None
 
 
 def _question(number: int, line: str, folder: Path) -> Question:
@@ -104,7 +122,8 @@ def _question(number: int, line: str, folder: Path) -> Question:
 def _options(values: object) -> dict[str, Any]:
     known = (*_WHO, *_BUDGET, *_SETTINGS)
     if not isinstance(values, dict) or set(values) - set(known):
-        raise UsageError(f"'options' is an object with some of {', '.join(known)}")
+        unknown = ", ".join(sorted(set(values) - set(known))) if isinstance(values, dict) else type(values).__name__
+        raise UsageError(f"'options' is an object with some of {', '.join(known)}; it has {unknown}")
     for name, value in values.items():
         wanted = str if name in _WHO else _SETTINGS.get(name, (int, float))
         if not isinstance(value, wanted) or isinstance(value, bool):  # type: ignore[arg-type]

@@ -23,7 +23,7 @@ from longreach.runs.ledger import Amount
 from longreach.runs.store import new_run_folder, runs_folder
 from longreach.serve.batch.answers import AnswerFile
 from longreach.serve.batch.places import OpenPlace, Place, here
-from longreach.serve.batch.questions import Question
+from longreach.serve.batch.questions import Question, check_models
 from longreach.serve.batch.rows import Row, begun_records
 from longreach.serve.batch.standing import standing_of
 
@@ -71,6 +71,7 @@ async def run_batch(
     """
     with AnswerFile(out) as file:
         file.check(questions)
+        check_models((each for each in questions if each.number not in file.answered), options.options)
         file.forget(options.again)
         async with options.place(options.total, options.rows) as place:
             return await _Batch(questions, file, options, place, progress).ask_all()
