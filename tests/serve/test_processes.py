@@ -204,6 +204,15 @@ def test_a_run_is_shown_followed_and_cancelled_through_either_process(served: Se
     assert later.startswith("id: 3\n")
 
 
+def test_who_finds_the_socket_between_processes_is_not_let_in(served: Served) -> None:
+    path = str(served.home / "serve" / "server#1.socket")
+    with httpx2.Client(transport=httpx2.HTTPTransport(uds=path), base_url="http://localhost") as client:
+        for secret in ("", "0" * 64):
+            for path in ("/process/working", "/v1/runs", "/metrics"):
+                assert client.get(path, headers={"x-longreach-sibling": secret}).status_code == 403
+    assert served.client("free").get("/process/working").status_code == 404
+
+
 def test_what_a_key_may_do_it_may_do_once(served: Served) -> None:
     here, there = served.both("one_run")
     run_id = started(here, "never")

@@ -24,10 +24,9 @@ from longreach.serve import other_routes
 from longreach.serve.auth import identify
 from longreach.serve.failures import ApiError, as_api_error, error_response
 from longreach.serve.openapi import document
-from longreach.serve.rates import RateLimit
 from longreach.serve.requests import ClientGone
 from longreach.serve.routes import ROUTES, Handler
-from longreach.serve.service import Service, open_service
+from longreach.serve.service import Service, Shared, open_service
 from longreach.serve.settings import ServeSettings
 from longreach.serve.siblings import from_sibling
 
@@ -38,13 +37,13 @@ _log = logging.getLogger("longreach.serve")
 
 
 def create_application(
-    settings: ServeSettings, pages: Sequence[BaseRoute] = (), rates: RateLimit | None = None
+    settings: ServeSettings, pages: Sequence[BaseRoute] = (), shared: Shared | None = None
 ) -> Starlette:
     """The application; its parts are opened when the server starts it."""
 
     @asynccontextmanager
     async def lifespan(application: Starlette) -> AsyncIterator[None]:
-        async with open_service(settings, rates) as service:
+        async with open_service(settings, shared) as service:
             application.state.service = service
             yield
 

@@ -7,7 +7,7 @@ A socket pair for each process, one byte a message. Its end is the other's death
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 
 from longreach.serve.settings import ServeSettings
 
@@ -27,10 +27,13 @@ DRAINED = b"e"  # none of its runs is left
 
 @dataclass(frozen=True, slots=True)
 class Start:
-    """What a process is started with, on its standard input. channel, rates, lock: descriptors that it inherits."""
+    """What a process is started with, on its standard input. channel, rates, lock: descriptors that it inherits. secret: by which the
+    processes know each other.
+    """
 
     settings: ServeSettings
     channel: int
     rates: int
     lock: int
     log_level: int
+    secret: str = field(repr=False)

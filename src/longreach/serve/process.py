@@ -25,6 +25,7 @@ from longreach.serve.application import create_application
 from longreach.serve.channel import CANCEL, CONNECTION, DRAIN, DRAINED, LEAVING, QUIT, READY, Start
 from longreach.serve.pages import page_routes
 from longreach.serve.server import Server, config_of, run_loop
+from longreach.serve.service import Shared
 from longreach.serve.settings import ServeSettings
 from longreach.serve.shared_rates import SharedRates
 from longreach.serve.siblings import sibling_application, socket_place
@@ -39,10 +40,10 @@ _log = logging.getLogger("longreach.serve")
 class ServerProcess(Server):
     """A server whose connections come from the supervisor."""
 
-    def __init__(self, settings: ServeSettings, channel: socket.socket, rates: SharedRates) -> None:
-        super().__init__(settings, create_application(settings, page_routes(), rates))
+    def __init__(self, settings: ServeSettings, channel: socket.socket, shared: Shared) -> None:
+        super().__init__(settings, create_application(settings, page_routes(), shared))
         self._channel = channel
-        self._sibling_config = config_of(sibling_application(self.application), settings)
+        self._sibling_config = config_of(sibling_application(self.application, shared.secret), settings)
         self._sibling_config.lifespan = "off"
         self._adopting: set[asyncio.Task[Any]] = set()
         self._ends_alone = False  # a signal came, and nothing from the supervisor
@@ -173,7 +174,8 @@ def main() -> int:
     for each in (start.channel, start.rates, start.lock):
         os.set_inheritable(each, False)
     try:
-        run_loop(ServerProcess(start.settings, channel, SharedRates(start.rates)).serve())
+        shared = Shared(SharedRates(start.rates), start.secret)
+        run_loop(ServerProcess(start.settings, channel, shared).serve())
     except LongreachError as error:
         _log.error("process %d: %s", number, error)
         return 1

@@ -9,7 +9,7 @@ import logging
 import os
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 
 from longreach.models.session import acquire_session, release_session
 from longreach.serve.contexts import ContextStore
@@ -24,7 +24,7 @@ from longreach.serve.siblings import Siblings
 from longreach.serve.state import State, open_state
 from longreach.serve.tracing import open_tracer
 
-__all__ = ["Service", "open_service", "state_place"]
+__all__ = ["Service", "Shared", "open_service", "state_place"]
 
 _log = logging.getLogger("longreach.serve")
 
@@ -44,14 +44,22 @@ class Service:
     siblings: Siblings
 
 
+@dataclass(frozen=True, slots=True)
+class Shared:
+    """What the processes of one server share beside its state. secret: by which they know each other."""
+
+    rates: RateLimit
+    secret: str = field(repr=False)
+
+
 @asynccontextmanager
-async def open_service(settings: ServeSettings, rates: RateLimit | None = None) -> AsyncIterator[Service]:
-    """A server's parts, ready; at the end runs are drained. `rates`: those that it shares with other processes, whose supervisor
-    holds the server's lock. Raises `StateError`, `MissingExtra`, `UsageError`.
+async def open_service(settings: ServeSettings, shared: Shared | None = None) -> AsyncIterator[Service]:
+    """A server's parts, ready; at the end runs are drained. `shared`: with other processes, whose supervisor holds the server's lock.
+    Raises `StateError`, `MissingExtra`, `UsageError`.
     """
     lock = None if settings.process else lock_instance(settings)
     try:
-        async with _opened(settings, rates or Rates()) as service:
+        async with _opened(settings, shared or Shared(Rates(), "")) as service:
             yield service
     finally:
         if lock is not None:
@@ -59,7 +67,7 @@ async def open_service(settings: ServeSettings, rates: RateLimit | None = None) 
 
 
 @asynccontextmanager
-async def _opened(settings: ServeSettings, rates: RateLimit) -> AsyncIterator[Service]:
+async def _opened(settings: ServeSettings, shared: Shared) -> AsyncIterator[Service]:
     tracer = open_tracer()
     state = await open_state(state_place(settings), settings.member)
     acquire_session()  # connections to models outlive the runs that use them
@@ -70,7 +78,7 @@ async def _opened(settings: ServeSettings, rates: RateLimit) -> AsyncIterator[Se
         runner = Runner(settings, state, contexts, metrics, tracer)
         await runner.recover()
         names = ModelNames(settings.models, settings.default_model, settings.strategy)
-        siblings = Siblings(settings)
+        siblings = Siblings(settings, shared.secret)
         if settings.process == 1 and (
             local := [*names.local, *(m for m in settings.fallback if m.startswith("local/"))]
         ):
@@ -80,7 +88,9 @@ async def _opened(settings: ServeSettings, rates: RateLimit) -> AsyncIterator[Se
                 " and ".join(dict.fromkeys(local)),
             )
         try:
-            yield Service(settings, state, contexts, runner, names, rates, Intake(settings.bodies), metrics, siblings)
+            yield Service(
+                settings, state, contexts, runner, names, shared.rates, Intake(settings.bodies), metrics, siblings
+            )
         finally:
             await runner.drain(settings.time.drain)
             await siblings.close()

@@ -3,7 +3,9 @@
 Covers: where each of them listens, handing a request on to the one that works on its run, which runs they work on, which of them do not
 answer. Does not cover: starting them (`serve.supervisor`), what they listen with (`serve.process`).
 
-Each listens on a Unix socket in the server's private folder. Of a client's request go on: its path, key, type, `Last-Event-ID` and body.
+Each listens on a Unix socket in the server's private folder, and answers nobody who does not know the secret that they were started with:
+not every layer of the sandbox keeps model-written code from such a socket. Of a client's request go on: its path, key, type,
+`Last-Event-ID` and body.
 """
 
 from __future__ import annotations
@@ -14,10 +16,12 @@ import os
 import sys
 from collections.abc import AsyncGenerator, Mapping
 from contextlib import suppress
+from hmac import compare_digest
 from pathlib import Path
 
 import aiohttp
 from starlette.applications import Starlette
+from starlette.datastructures import Headers
 from starlette.requests import Request
 from starlette.responses import JSONResponse, Response
 from starlette.routing import Route
@@ -34,6 +38,7 @@ CONNECT_SECONDS = 5.0
 LOOK_SECONDS = 2.0  # for a process to say what it works on; one that takes longer is counted as down
 RETRY_SECONDS = 2.0
 WORKING = "/process/working"
+SECRET = "x-longreach-sibling"
 _MARK = "longreach.sibling"  # in the scope of a request that another process handed on
 _ONWARD = ("authorization", "content-type", "last-event-id")
 _BACK = ("content-type", "retry-after", "x-should-retry", "www-authenticate")
@@ -43,9 +48,10 @@ _log = logging.getLogger("longreach.serve")
 class Sibling:
     """One of them."""
 
-    def __init__(self, settings: ServeSettings, process: int) -> None:
+    def __init__(self, settings: ServeSettings, process: int, secret: str) -> None:
         self.process = process
         self._settings = settings
+        self._secret = secret
         self._session: aiohttp.ClientSession | None = None
         self._folder: int | None = None
 
@@ -96,6 +102,7 @@ class Sibling:
                 connector=aiohttp.UnixConnector(path, limit=0),
                 timeout=aiohttp.ClientTimeout(total=None, sock_connect=CONNECT_SECONDS),
                 cookie_jar=aiohttp.DummyCookieJar(),
+                headers={SECRET: self._secret},
                 auto_decompress=False,
             )
         return self._session
@@ -104,11 +111,11 @@ class Sibling:
 class Siblings:
     """All of them; none for a server of one process."""
 
-    def __init__(self, settings: ServeSettings) -> None:
+    def __init__(self, settings: ServeSettings, secret: str) -> None:
         others = (
             [each for each in range(1, settings.processes + 1) if each != settings.process] if settings.process else []
         )
-        self._all = {settings.member_of(each): Sibling(settings, each) for each in others}
+        self._all = {settings.member_of(each): Sibling(settings, each, secret) for each in others}
 
     def at(self, member: str) -> Sibling | None:
         """The one of this name."""
@@ -144,7 +151,7 @@ def from_sibling(request: Request) -> bool:
     return _MARK in request.scope
 
 
-def sibling_application(application: Starlette) -> ASGIApp:
+def sibling_application(application: Starlette, secret: str) -> ASGIApp:
     """The application as the siblings reach it: it answers what they hand on, and what they ask themselves."""
 
     async def working(request: Request) -> Response:
@@ -153,7 +160,9 @@ def sibling_application(application: Starlette) -> ASGIApp:
     own = Starlette(routes=[Route(WORKING, working)])
 
     async def answer(scope: Scope, receive: Receive, send: Send) -> None:
-        if scope["path"] == WORKING:
+        if not compare_digest(Headers(scope=scope).get(SECRET, "").encode(), secret.encode()):
+            await Response(status_code=403)(scope, receive, send)
+        elif scope["path"] == WORKING:
             await own(scope, receive, send)
         else:
             await application({**scope, _MARK: True}, receive, send)

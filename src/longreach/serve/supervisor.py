@@ -14,6 +14,7 @@ import errno
 import logging
 import os
 import pickle
+import secrets
 import shutil
 import signal
 import socket
@@ -91,6 +92,7 @@ class _Supervisor:
         self._settings = settings
         self._listening = listening
         self._shared = shared
+        self._secret = secrets.token_hex()
         self._children: dict[int, _Child] = {}
         self._ready: list[_Child] = []  # the next one to get a connection first
         self._some_ready = asyncio.Event()
@@ -162,7 +164,9 @@ class _Supervisor:
                 process_group=0,
                 env={**os.environ, "PROMETHEUS_MULTIPROC_DIR": str(self._settings.metrics_folder)},
             )
-            start = Start(self._settings.share(number), its.fileno(), rates, lock, logging.getLogger().level)
+            start = Start(
+                self._settings.share(number), its.fileno(), rates, lock, logging.getLogger().level, self._secret
+            )
         child = self._children[number] = _Child(number, process, own)
         asyncio.get_running_loop().add_reader(own, self._hear, child)
         assert process.stdin is not None
