@@ -10,6 +10,7 @@ import signal
 import subprocess
 import sys
 import time
+import weakref
 from pathlib import Path
 from unittest import mock
 
@@ -90,6 +91,15 @@ def test_a_short_journal_has_its_texts_in_its_lines_and_a_long_one_stores_each_o
 def test_a_text_is_its_owner_s_alone(tmp_path: Path) -> None:
     Journal(tmp_path).append(RunEnded("0", "complete", "y" * SMALL_BYTES, "", None))
     assert [path.stat().st_mode & 0o077 for path in tmp_path.rglob("*") if path.is_file()] == [0, 0]
+
+
+def test_a_journal_goes_with_its_last_user_and_not_with_the_collector(tmp_path: Path) -> None:
+    journal = Journal(tmp_path)
+    journal.append(StepStarted("0", 1))
+    journal.close()
+    gone = weakref.ref(journal)
+    del journal
+    assert gone() is None
 
 
 def test_the_first_line_names_the_schema(tmp_path: Path) -> None:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import weakref
 from decimal import Decimal
 
 import pytest
@@ -197,3 +198,11 @@ def test_time_is_counted_here_and_above() -> None:
     now[0] = 40
     assert child.remaining_seconds == 0
     assert Ledger(Budget()).remaining_seconds is None
+
+
+def test_a_ledger_goes_with_its_last_user_and_not_with_the_collector() -> None:
+    ledger = Ledger(Budget(), Ledger(Budget()))
+    ledger.close()
+    gone = weakref.ref(ledger)
+    del ledger
+    assert gone() is None

@@ -34,8 +34,9 @@ LAST_RESPONSES_SECONDS = 10  # for clients to take what is ready, once all runs 
 # uvloop takes one connection in each turn of its loop for each descriptor that listens, so a hundred that come at once would wait for a
 # hundred turns, in which it works for those that were first
 ACCEPTS = 16
-# new objects that bring the collector: hardly any are in cycles, and at Python's 700 it goes through all requests in work again and again
-COLLECT_AFTER = 50_000
+# new objects that bring the collector, at Python's 700 of which it goes through all requests in work again and again; every third time it
+# looks at all there is, so that no run's context lies about for long
+COLLECT_AFTER = 20_000, 1, 1
 
 
 def run(settings: ServeSettings) -> None:
@@ -46,7 +47,7 @@ def run(settings: ServeSettings) -> None:
 def run_loop(work: Coroutine[Any, Any, None]) -> None:
     """Do it on an event loop of its own, as a server's process."""
     gc.freeze()
-    gc.set_threshold(COLLECT_AFTER)
+    gc.set_threshold(*COLLECT_AFTER)
     event_loop.run(work)
 
 
