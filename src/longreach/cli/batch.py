@@ -127,8 +127,8 @@ def _print_end(summary: Summary, given: argparse.Namespace) -> None:
             file=sys.stderr,
         )
     if not given.quiet and (failed := summary.statuses["failed"]):
-        told = f"longreach: why {amounts.count(failed, 'row')} failed is in {given.out}; --again failed asks once more"
-        print(clean(told), file=sys.stderr)
+        hint = f"longreach: why {amounts.count(failed, 'row')} failed is in {given.out}; --again failed asks once more"
+        print(clean(hint), file=sys.stderr)
     if summary.left:
         print(
             clean(f"longreach: {summary.left} rows are left: {summary.reason}; run again with a larger total"),
