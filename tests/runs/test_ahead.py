@@ -50,6 +50,21 @@ async def test_calls_that_nobody_foresaw_set_it_back() -> None:
     assert ahead.window == 2
 
 
+async def test_only_what_is_answered_is_ready() -> None:
+    ahead = Ahead(8)
+    begin(ahead, "a")
+    assert ahead.take_ready("a") is None  # begun, and not answered yet
+    assert ahead.take_ready("b") is None
+    assert (ahead.window, "a" in ahead) == (1, True)
+    await asyncio.sleep(0)
+    assert ahead.take_ready("a") is ANSWER
+    assert (ahead.window, ahead.room(), "a" in ahead) == (2, 2, False)
+    ahead.begin("failed", asyncio.get_running_loop().create_task(asyncio.sleep(0, None)))
+    await asyncio.sleep(0.01)
+    assert ahead.take_ready("failed") is None
+    assert await ahead.take("failed") is None
+
+
 async def test_a_step_that_leaves_some_unused_sets_it_back_and_one_that_uses_all_does_not() -> None:
     ahead = Ahead(8)
     begin(ahead, "a")

@@ -32,6 +32,8 @@ class Foreseeing:
 
     def ahead(self, parameters: Mapping[str, Any]) -> None: ...
 
+    def ready(self, parameters: Mapping[str, Any]) -> None: ...
+
 
 class Adapter:
     """The battery's synchronous interface on top of the asynchronous one."""

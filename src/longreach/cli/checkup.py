@@ -115,6 +115,9 @@ class _Echo:
     def ahead(self, arguments: Mapping[str, Any]) -> None:
         """Nothing is sent."""
 
+    def ready(self, arguments: Mapping[str, Any]) -> None:
+        """Nothing is known before it is asked."""
+
 
 async def _started_layers() -> list[tuple[str, bool, str]]:
     """The layers of a sandbox that was really started and used. Raises `SandboxError`."""

@@ -83,9 +83,7 @@ class Ahead:
         if begun is None:
             self._missed()
             return None
-        self._trusted -= begun.trusted
-        self._strangers = 0
-        self.window = min(self._most, 2 * self.window)
+        self._count_hit(begun)
         if not begun.task.done():
             try:
                 await asyncio.wait([begun.task])
@@ -94,6 +92,20 @@ class Ahead:
                 self._trusted += begun.trusted
                 raise
         return None if begun.task.cancelled() else begun.task.result()
+
+    def take_ready(self, key: str) -> EarlyAnswer | None:
+        """The answer to a call that the code makes now, if it is there already; else nothing has changed."""
+        begun = self._begun.get(key)
+        if begun is None or not begun.task.done() or begun.task.cancelled() or (answer := begun.task.result()) is None:
+            return None
+        del self._begun[key]
+        self._count_hit(begun)
+        return answer
+
+    def _count_hit(self, begun: Begun) -> None:
+        self._trusted -= begun.trusted
+        self._strangers = 0
+        self.window = min(self._most, 2 * self.window)
 
     def _missed(self) -> None:
         self._strangers += 1

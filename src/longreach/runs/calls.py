@@ -9,6 +9,7 @@ model is next (`runs.fallback`).
 from __future__ import annotations
 
 import asyncio
+import time
 from collections.abc import Awaitable, Callable
 from dataclasses import dataclass, field, replace
 from decimal import Decimal
@@ -155,8 +156,10 @@ class Caller:
     async def _begun_or_ask(self, asked: Asked) -> Completion:
         """From a call that was begun for this one, else from the model."""
         early = await self._ahead.take(asked.key)
-        if early is None:
-            return await self._pay_and_ask(asked)
+        return await self._pay_and_ask(asked) if early is None else self._use_begun(asked, early)
+
+    def _use_begun(self, asked: Asked, early: EarlyAnswer) -> Completion:
+        """The code has made the call: what was begun for it is paid for it."""
         record = self._record
         record.totals.foreseen_used(early.completion.usage.total_tokens, early.cost)
         record.journal.append(asked.started(record.branch, early.reserved))
@@ -164,14 +167,18 @@ class Caller:
         return early.completion
 
     async def _pay_and_ask(self, asked: Asked) -> Completion:
+        queued = time.monotonic() if self._shared.slots.locked() else None
         async with self._shared.slots:
+            waited = 0.0 if queued is None else round(time.monotonic() - queued, 4)
             seconds = self._seconds_for_work()
             await load(asked.model)
             reservation = await self._record.ledger.reserve(bound_of(asked.model, asked.request))
-            return await self._make(asked, reservation, seconds)
+            return await self._make(asked, reservation, seconds, waited)
 
-    async def _make(self, asked: Asked, reservation: Reservation, seconds: float | None) -> Completion:
-        completion = await Attempt(self._record, asked, reservation).make(seconds)
+    async def _make(
+        self, asked: Asked, reservation: Reservation, seconds: float | None, waited: float = 0.0
+    ) -> Completion:
+        completion = await Attempt(self._record, asked, reservation, waited).make(seconds)
         if asked.purpose == "root":
             self._shared.slowest_root = max(self._shared.slowest_root, completion.latency)
         return completion
@@ -220,15 +227,35 @@ class Caller:
         """How many more calls may be begun now."""
         return self._ahead.room()
 
-    def begin(self, model: Model, request: Request) -> None:
-        """Begin on a sub-call that the code will probably make; one that is answered, or begun, is left alone."""
+    def take_ready(self, model: Model, request: Request) -> Completion | None:
+        """The answer to a sub-call that the code makes now, where it was begun and is answered; else None, and nothing was done.
+
+        The same as `call`, without its detours: none of them could find another answer.
+        """
+        if self._shared.cache is not None:
+            return None  # which is to have the answer too
+        asked = Asked(f"{self._record.branch}/s{self._step}/c{self._number + 1}", model, request, "sub")
+        if asked.key in self._shared.answers or (early := self._ahead.take_ready(asked.key)) is None:
+            return None
+        self._number += 1
+        completion = self._use_begun(asked, early)
+        if request.temperature == 0:
+            future: asyncio.Future[_Answered] = asyncio.get_running_loop().create_future()
+            future.set_result((asked.name, completion))
+            self._shared.answers[asked.key] = future
+        return completion
+
+    def begin(self, model: Model, request: Request) -> bool:
+        """Begin on a sub-call that the code will probably make; whether that was done. One that is answered, or begun, is left alone."""
         name = f"{self._record.branch}/s{self._step}/a{self._number_ahead + 1}"
         asked = Asked(name, model, request, "speculative")
         key, recording = asked.key, self._record.journal.recording
         known = key in self._shared.answers or key in self._ahead or (recording and recording.has_answer(key))
-        if not known and self._ahead.room() > 0:
-            self._number_ahead += 1
-            self._ahead.begin(key, asyncio.get_running_loop().create_task(self._ask_early(asked)))
+        if known or self._ahead.room() <= 0:
+            return False
+        self._number_ahead += 1
+        self._ahead.begin(key, asyncio.get_running_loop().create_task(self._ask_early(asked)))
+        return True
 
     async def end_ahead(self) -> None:
         """Break off the calls that were begun and never made, and record them."""

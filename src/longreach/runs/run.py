@@ -199,9 +199,13 @@ class Run:
         """How many more sub-calls may be begun now that the code has not made."""
         return self._caller.room_ahead
 
-    def begin_ahead(self, request: Request, model: Model) -> None:
-        """Begin on a sub-call that the code will probably make."""
-        self._caller.begin(model, request)
+    def begin_ahead(self, request: Request, model: Model) -> bool:
+        """Begin on a sub-call that the code will probably make; whether that was done."""
+        return self._caller.begin(model, request)
+
+    def take_ready(self, request: Request, model: Model) -> Completion | None:
+        """The answer to a sub-call that the code makes now, where it was begun and is answered. Raises `JournalError`."""
+        return self._caller.take_ready(model, request)
 
     async def end_ahead(self) -> None:
         """Break off and record what was begun and never made; at the end of the run."""

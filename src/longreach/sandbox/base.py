@@ -52,6 +52,10 @@ class Foresighted(Protocol):
         """Begin on this call, which may never be made."""
         ...
 
+    def ready(self, arguments: Mapping[str, Any]) -> Any:
+        """The value of this call, which is made now, where it is known already; else None, and the call is served as any other."""
+        ...
+
 
 class CallFailed(LongreachError):
     """Raised by a `Handler` to make the call raise in the code, with this message. Anything else a handler raises ends the step."""

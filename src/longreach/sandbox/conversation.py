@@ -308,10 +308,30 @@ class Conversation(asyncio.Protocol):
             raise ProtocolViolation("it called a function that it was not given")
         parameters = clean_text(field(frame, "p", dict))
         step.count(check_call(name, parameters, self._limits.prompt_chars))
+        foresighted = self._foresighted.get(name)
+        look_ahead = self._look_ahead if frame.get("blocks") is True else None
+        if foresighted is not None and self._answer_at_once(step, number, foresighted, parameters):
+            if look_ahead is not None:
+                look_ahead.call_was_ready(foresighted, parameters)
+            return
         step.outstanding += size
         step.watch(self._loop.create_task(self._serve(step, number, name, parameters, size)))
-        if self._look_ahead is not None and frame.get("blocks") is True and name in self._foresighted:
-            self._look_ahead.call_blocks(number, self._foresighted[name], parameters, frame_bytes(self._limits))
+        if foresighted is not None and look_ahead is not None:
+            look_ahead.call_blocks(number, foresighted, parameters, frame_bytes(self._limits))
+
+    def _answer_at_once(
+        self, step: RunningStep, number: int, handler: Foresighted, parameters: Mapping[str, Any]
+    ) -> bool:
+        """Answer a call whose answer is there; whether it was."""
+        try:
+            value = handler.ready(parameters)
+        except Exception as error:  # noqa: BLE001 - as in `_serve`
+            step.fail(error)
+            return True
+        if value is None:
+            return False
+        self._write_answer(encode({"t": "ret", "id": number, "ok": True, "v": value}))
+        return True
 
     def _read_ahead(self, payload: bytes) -> Mapping[str, Any]:
         """The arguments of a call that the code has not made."""

@@ -37,6 +37,7 @@ class KeptSandbox:
         self._sandbox: Sandbox | None = None
         self._job: _Job | None = None
         self._calls: Calls = {}
+        self._foresighted: dict[str, Foresighted] = {}
         self._variables: dict[str, Variable] = {}
         self._lent = False
         self._closed = False
@@ -68,10 +69,12 @@ class KeptSandbox:
         if self._sandbox is not None and self._job != job:
             await self._forget()
         self._calls = calls
+        self._foresighted = {name: each for name, each in calls.items() if isinstance(each, Foresighted)}
         if self._sandbox is None:
             sandbox = self._open_one()
+            handlers = {name: _ForesightedHandler if name in self._foresighted else _Handler for name in calls}
             try:
-                await sandbox.start(context, {name: self._handler(name) for name in calls}, limits)
+                await sandbox.start(context, {name: kind(self, name) for name, kind in handlers.items()}, limits)
             except BaseException:
                 await sandbox.close()
                 raise
@@ -91,16 +94,16 @@ class KeptSandbox:
 
     def give_back(self) -> None:
         """The run has ended; code that still runs in a thread reaches nobody."""
-        self._calls = {}
+        self._calls, self._foresighted = {}, {}
         self._lent = False
-
-    def _handler(self, name: str) -> Handler:
-        looks_ahead = isinstance(self._calls[name], Foresighted)
-        return _ForesightedHandler(self, name) if looks_ahead else _Handler(self, name)
 
     def handler_now(self, name: str) -> Handler | None:
         """The handler of the run that has the sandbox; None between runs."""
         return self._calls.get(name)
+
+    def foresighted_now(self, name: str) -> Foresighted | None:
+        """The same, where it can begin on calls."""
+        return self._foresighted.get(name)
 
     async def _forget(self) -> None:
         sandbox, self._sandbox = self._sandbox, None
@@ -127,13 +130,17 @@ class _ForesightedHandler(_Handler):
     """The same for calls that can be begun before they are made."""
 
     def room(self) -> int:
-        handler = self._kept.handler_now(self._name)
-        return handler.room() if isinstance(handler, Foresighted) else 0
+        handler = self._kept.foresighted_now(self._name)
+        return 0 if handler is None else handler.room()
 
     def ahead(self, arguments: Mapping[str, Any]) -> None:
-        handler = self._kept.handler_now(self._name)
-        if isinstance(handler, Foresighted):
+        handler = self._kept.foresighted_now(self._name)
+        if handler is not None:
             handler.ahead(arguments)
+
+    def ready(self, arguments: Mapping[str, Any]) -> Any:
+        handler = self._kept.foresighted_now(self._name)
+        return None if handler is None else handler.ready(arguments)
 
 
 class _Loan:

@@ -69,6 +69,13 @@ class LookAhead:
         wait = max(0.0, self._patience - self._waited)
         self._timer = self._loop.call_later(wait, self._replace, handler, cap)
 
+    def call_was_ready(self, handler: Foresighted, arguments: Mapping[str, Any]) -> None:
+        """The code made this call and has its answer."""
+        self._code_goes_on()
+        if self._was_named(_mark(arguments)):
+            self._patience = PATIENCE
+        self._listen(handler)
+
     def _was_named(self, mark: int) -> bool:
         if mark not in self._named:
             return False

@@ -111,8 +111,9 @@ async def test_depth_is_told_and_beyond_it_a_child_run_is_a_plain_call() -> None
 
 @pytest.mark.parametrize("concurrency", [1, 3, 16])
 async def test_no_more_calls_are_in_flight_than_the_cap(concurrency: int) -> None:
+    latency = 0.02 * concurrency  # long enough for all to begin before the first one ends
     model = crowded(
-        {"role": "sub", "matches": r"number (\d+)", "reply": {"text": "{{1}}", "latency": 0.02}},
+        {"role": "sub", "matches": r"number (\d+)", "reply": {"text": "{{1}}", "latency": latency}},
         root("FINAL(','.join(llm_query_batched([f'number {n}' for n in range(20)])))"),
     )
     answer, _ = await run("Q?", CONTEXT, model, settings=Settings(concurrency=concurrency))

@@ -56,7 +56,8 @@ def without_times(events: list[Event]) -> list[dict[str, Any]]:
         speculative = values.get("purpose") == "speculative" or "/a" in str(values.get("call"))
         if isinstance(event, (AheadStarted, AheadEnded)) or speculative or event.kind.startswith(("run.", "sandbox.")):
             continue
-        kept.append({name: value for name, value in values.items() if name not in ("latency", "seconds")})
+        times = ("latency", "seconds", "waited_seconds")
+        kept.append({name: value for name, value in values.items() if name not in times})
     return kept
 
 
@@ -89,8 +90,6 @@ async def test_waste_is_bounded_counted_and_recorded(most: str | int) -> None:
     assert fast.text == plain.text == "5"
     window = 32 if most == "auto" else int(most)
     assert fast.usage.wasted_calls <= window
-    if window > 1:  # with 1, every second call may find itself answered, and the last then waits for nothing
-        assert fast.usage.wasted_calls > 0
     unused = [each for each in of_kind(events, CallStarted) if each.purpose == "speculative"]
     ended = {each.call for each in of_kind(events, CallEnded)} | {each.call for each in of_kind(events, CallFailed)}
     assert len(unused) == fast.usage.wasted_calls

@@ -10,7 +10,7 @@ import asyncio
 from collections.abc import Awaitable, Callable, Coroutine, Mapping, Sequence
 from contextlib import suppress
 from dataclasses import replace
-from typing import TYPE_CHECKING, Any, TypeVar
+from typing import TYPE_CHECKING, Any, TypeAlias, TypeVar
 
 from longreach.context import Context
 from longreach.errors import BudgetSpent, LongreachError, ModelError
@@ -28,6 +28,7 @@ __all__ = ["SubCalls"]
 
 _Result = TypeVar("_Result")
 COLLECT_TRIES = 2
+_Query: TypeAlias = tuple[str, str | None, str | None]  # prompt, context, model's name
 _Ask = Callable[[str, str | None, str | None], Awaitable[Any]]
 """Asks with a prompt, a context and a model's name, each but the first optional; gives a text, or data."""
 
@@ -42,11 +43,13 @@ class SubCalls:
         self._run = run
         self._family = family
         self._strategy = strategy
+        self._begun: dict[_Query, tuple[Model, Request]] = {}
+        self._serve_query = self._one(self._ask_model)
 
     def handlers(self) -> Calls:
         """By the names that the worker's functions use."""
         return {
-            "llm_query": _LookingAhead(self) if self._run.settings.most_ahead else self._one(self._ask_model),
+            "llm_query": _LookingAhead(self) if self._run.settings.most_ahead else self._serve_query,
             "llm_query_batched": self._batch(self._ask_model, self._run.settings.concurrency),
             "collect": self._collect,
             "rlm_query": self._one(self._ask_run),
@@ -56,13 +59,13 @@ class SubCalls:
     def _one(self, ask: _Ask) -> Callable[[Mapping[str, Any]], Awaitable[Any]]:
         async def handle(arguments: Mapping[str, Any]) -> Any:
             try:
-                return await ask(arguments["prompt"], arguments.get("context"), arguments.get("model"))
+                return await ask(*_query(arguments))
             except ModelError as error:
                 raise CallFailed(str(error)) from error
 
         return handle
 
-    def _batch(self, ask: _Ask, wave: int) -> Callable[[Mapping[str, Any]], Awaitable[list[dict[str, Any]]]]:
+    def _batch(self, ask: _Ask, wave: int | None) -> Callable[[Mapping[str, Any]], Awaitable[list[dict[str, Any]]]]:
         async def outcome(prompt: str, context: str | None, model: str | None) -> dict[str, Any]:
             try:
                 return {"ok": True, "value": await ask(prompt, context, model)}
@@ -74,7 +77,7 @@ class SubCalls:
             contexts: Sequence[str | None] = arguments.get("contexts") or [None] * len(prompts)
             model = arguments.get("model")
             asked = [outcome(prompt, context, model) for prompt, context in zip(prompts, contexts, strict=True)]
-            return await _in_waves(asked, wave)
+            return await _in_order(asked, wave)
 
         return handle
 
@@ -96,7 +99,7 @@ class SubCalls:
             raise CallFailed(f"no reply fitted the schema: {problem}")
 
         # at once: one that asks again must not come between the others, whose calls are named in order
-        return await self._batch(ask, len(arguments["prompts"]))(arguments)
+        return await self._batch(ask, None)(arguments)
 
     async def _ask_model(
         self, prompt: str, context: str | None, model_name: str | None, schema: Mapping[str, Any] | None = None
@@ -108,7 +111,21 @@ class SubCalls:
 
     async def query(self, arguments: Mapping[str, Any]) -> Any:
         """Serve one `llm_query`."""
-        return await self._one(self._ask_model)(arguments)
+        self._begun.pop(_query(arguments), None)
+        return await self._serve_query(arguments)
+
+    def ready(self, arguments: Mapping[str, Any]) -> str | None:
+        """The reply to one `llm_query` that was begun, if it is there."""
+        query = _query(arguments)
+        begun = self._begun.get(query)
+        if begun is None:
+            return None
+        model, request = begun
+        completion = self._run.take_ready(request, model)
+        if completion is None:
+            return None
+        del self._begun[query]
+        return completion.text.strip()
 
     def room(self) -> int:
         """How many more calls may be begun now."""
@@ -116,8 +133,10 @@ class SubCalls:
 
     def begin(self, arguments: Mapping[str, Any]) -> None:
         """Begin on an `llm_query` that the code has not made. Raises `LongreachError` for one that would fail."""
-        model, request = self._sub_request(arguments["prompt"], arguments.get("context"), arguments.get("model"))
-        self._run.begin_ahead(request, model)
+        query = _query(arguments)
+        model, request = self._sub_request(*query)
+        if self._run.begin_ahead(request, model):
+            self._begun[query] = model, request
 
     def _sub_request(
         self, prompt: str, context: str | None, model_name: str | None, schema: Mapping[str, Any] | None = None
@@ -168,14 +187,20 @@ class SubCalls:
         return answer.text
 
 
-async def _in_waves(work: Sequence[Coroutine[Any, Any, _Result]], size: int) -> list[_Result]:
-    """The results in order. All are begun in order, `size` at a time: the first are under way while the others are made ready."""
+def _query(arguments: Mapping[str, Any]) -> _Query:
+    return arguments["prompt"], arguments.get("context"), arguments.get("model")
+
+
+async def _in_order(work: Sequence[Coroutine[Any, Any, _Result]], wave: int | None) -> list[_Result]:
+    """The results in order. All are begun in order: the first `wave` one by one, so that each is under way while the next is made
+    ready, the others so many at a time; None for all at once.
+    """
     tasks: list[asyncio.Task[_Result]] = []
     try:
         for each in work:
-            if tasks and len(tasks) % size == 0:
-                await asyncio.sleep(0)
             tasks.append(asyncio.create_task(each))
+            if wave is not None and (len(tasks) <= wave or len(tasks) % wave == 0):
+                await asyncio.sleep(0)
         return list(await asyncio.gather(*tasks))
     except BaseException:
         for task in tasks:
@@ -201,3 +226,6 @@ class _LookingAhead:
         # one that cannot be made fails when the code makes it
         with suppress(LongreachError):
             self._calls.begin(arguments)
+
+    def ready(self, arguments: Mapping[str, Any]) -> str | None:
+        return self._calls.ready(arguments)
