@@ -9,7 +9,6 @@ Times are taken by the code itself, on the clock that all processes of a machine
 from __future__ import annotations
 
 import json
-import statistics
 import time
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
@@ -140,6 +139,8 @@ def _milliseconds_each(name: str, count: int) -> Callable[[Outcome], Mapping[str
 
 def _step_times(outcome: Outcome) -> Mapping[str, float]:
     """Of a few neighbouring steps the one in the middle, at the beginning and at the 200th."""
+    import statistics  # late: the memory of a run is measured too
+
     taken = [(after - before) * 1000 for before, after in zip(outcome.result, outcome.result[1:], strict=False)]
     return {"step-1": statistics.median(taken[:5]), "step-200": statistics.median(taken[197:203])}
 

@@ -13,7 +13,6 @@ from dataclasses import dataclass, field, fields, replace
 from decimal import Decimal
 from fnmatch import fnmatchcase
 from functools import cache
-from importlib.resources import files
 from pathlib import Path
 from types import MappingProxyType
 from typing import Any, Literal, get_args
@@ -155,7 +154,7 @@ def load_endpoints() -> dict[str, Endpoint]:
 
 @cache
 def _shipped() -> dict[str, Endpoint]:
-    text = files("longreach.models").joinpath("endpoints.toml").read_text(encoding="utf-8")
+    text = Path(__file__).with_name("endpoints.toml").read_text(encoding="utf-8")
     return {name: _endpoint(name, table, None, "endpoints.toml") for name, table in tomllib.loads(text).items()}
 
 

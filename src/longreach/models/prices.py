@@ -17,7 +17,7 @@ from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from decimal import Decimal
 from functools import cache
-from importlib.resources import files
+from pathlib import Path
 from typing import Any
 
 from longreach.errors import UsageError
@@ -239,7 +239,7 @@ def _find(provider: str, wanted: str) -> Listed | None:
 
 @cache
 def _table() -> Mapping[str, Any]:
-    text = files("longreach.models").joinpath("prices.json").read_text(encoding="utf-8")
+    text = Path(__file__).with_name("prices.json").read_text(encoding="utf-8")
     providers: Mapping[str, Any] = json.loads(text)["providers"]
     return providers
 

@@ -11,7 +11,7 @@ import tomllib
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from functools import cache
-from importlib.resources import files
+from pathlib import Path
 from typing import Any
 
 from longreach.context import Context
@@ -95,7 +95,7 @@ def _strategies(query: str, context: Context, run: Run) -> Sequence[Strategy]:
 
 @cache
 def _data() -> Mapping[str, Mapping[str, Any]]:
-    return tomllib.loads((files("longreach.strategies") / "auto.toml").read_text("utf-8"))
+    return tomllib.loads(Path(__file__).with_name("auto.toml").read_text("utf-8"))
 
 
 @cache

@@ -9,7 +9,7 @@ from __future__ import annotations
 import re
 from collections.abc import Mapping
 from functools import cache
-from importlib.resources import files
+from pathlib import Path
 
 __all__ = ["fill", "template"]
 
@@ -24,4 +24,4 @@ def fill(text: str, values: Mapping[str, object]) -> str:
 @cache
 def template(name: str) -> str:
     """The template in `prompts/<name>.md`."""
-    return (files("longreach.strategies") / "prompts" / f"{name}.md").read_text("utf-8").strip("\n")
+    return (Path(__file__).parent / "prompts" / f"{name}.md").read_text("utf-8").strip("\n")

@@ -22,8 +22,7 @@ import tomllib
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from functools import cache
-from importlib.resources import files
-from importlib.resources.abc import Traversable
+from pathlib import Path
 
 from longreach.models.base import Message, Role
 
@@ -87,7 +86,7 @@ class Family:
 @cache
 def load_family(name: str) -> Family:
     """The family called `name`, missing files taken from 'general'. Raises KeyError when there is no such family."""
-    root = files("longreach.strategies.rlm") / "prompts"
+    root = Path(__file__).parent / "prompts"
     folder = root / name
     if not folder.is_dir():
         raise KeyError(f"there is no prompt family '{name}'")
@@ -101,20 +100,20 @@ def load_family(name: str) -> Family:
     )
 
 
-def _settings(folder: Traversable) -> FamilySettings:
+def _settings(folder: Path) -> FamilySettings:
     values = tomllib.loads((folder / "family.toml").read_text("utf-8"))
     kinds = {kind: tuple(patterns) for kind, patterns in values.pop("kinds", {}).items()}
     stop = tuple(values.pop("stop", ()))
     return FamilySettings(**values, stop=stop, kinds=kinds)
 
 
-def _templates(folder: Traversable) -> dict[str, str]:
+def _templates(folder: Path) -> dict[str, str]:
     return {
         each.name[:-3]: each.read_text("utf-8").strip("\n") for each in folder.iterdir() if each.name.endswith(".md")
     }
 
 
-def _corrections(folder: Traversable) -> dict[str, str]:
+def _corrections(folder: Path) -> dict[str, str]:
     file = folder / "corrections.toml"
     return (
         {key: str(text).strip() for key, text in tomllib.loads(file.read_text("utf-8")).items()}
@@ -123,7 +122,7 @@ def _corrections(folder: Traversable) -> dict[str, str]:
     )
 
 
-def _examples(folder: Traversable) -> dict[str, tuple[Message, ...]]:
+def _examples(folder: Path) -> dict[str, tuple[Message, ...]]:
     examples = folder / "examples"
     if not examples.is_dir():
         return {}
