@@ -20,6 +20,7 @@ from longreach.sandbox.factory import open_sandbox
 from longreach.sandbox.launch import WORKER_FOLDER
 from longreach.sandbox.session import WorkerSandbox
 from tests.sandbox.attacks import ATTACKS, BEFORE, ON_THE_PROTOCOL
+from tests.sandbox.fake_worker import done
 from tests.sandbox.prey import Prey, descendants, posture, status_of
 
 if sys.platform != "linux" or platform.machine() != "x86_64":
@@ -48,6 +49,8 @@ class Model:
 
     def ahead(self, parameters: Mapping[str, Any]) -> None: ...
 
+    def ready(self, parameters: Mapping[str, Any]) -> None: ...
+
 
 class Session:
     """A sandbox under attack, and its host."""
@@ -66,9 +69,7 @@ class Session:
         assert conversation is not None
         process = conversation.process
         assert isinstance(process, forkserver._ForkedProcess)
-        held = process._descriptor if process._inner is None else process._inner
-        fields = Path(f"/proc/self/fdinfo/{held}").read_text().split()
-        return int(fields[fields.index("Pid:") + 1])
+        return process.pid
 
     async def alive(self) -> bool:
         """Whether the session goes on."""
@@ -150,17 +151,7 @@ async def test_no_more_than_its_share(session: Session) -> None:
 # What the host does is the same whatever holds the worker.
 ONCE = pytest.mark.parametrize("session", ["all layers"], indirect=True)
 FORGED: dict[str, Any] = {
-    "done twice": {
-        "t": "done",
-        "step": 0,
-        "err": None,
-        "out": "",
-        "tail": "",
-        "drop": 0,
-        "vars": [],
-        "final": None,
-        "ms": 1,
-    },
+    "done twice": done(step=0),
     "ready again": {"t": "ready", "python": "3", "layers": [], "context": "shared"},
     "a snapshot": {"t": "snapped", "lost": {}, "blob": 4},
     "a method of the host": {"t": "call", "id": 7001, "m": "__class__", "p": {"args": [], "kwargs": {}}},

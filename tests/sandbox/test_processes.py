@@ -10,13 +10,15 @@ import subprocess
 import sys
 import threading
 import time
+from collections.abc import Mapping
 from pathlib import Path
+from typing import Any
 
 import pytest
 
 from longreach.context import Context
 from longreach.errors import SandboxUnavailable
-from longreach.sandbox import Limits
+from longreach.sandbox import Calls, Limits
 from longreach.sandbox.factory import SandboxOptions, open_sandbox
 
 SOURCE = Path(__file__).resolve().parents[2] / "src"
@@ -120,10 +122,28 @@ def test_event_loops_and_threads_come_and_go() -> None:
     assert outputs == ["42\n"] * 6
 
 
-async def test_closing_leaves_no_process_and_no_descriptor() -> None:
+class Foreseeing:
+    """A handler for which a worker is the first process of a PID namespace."""
+
+    async def __call__(self, arguments: Mapping[str, Any], /) -> Any:
+        return "an answer"
+
+    def room(self) -> int:
+        return 1
+
+    def ahead(self, arguments: Mapping[str, Any]) -> None: ...
+
+    def ready(self, arguments: Mapping[str, Any]) -> None: ...
+
+
+APART = pytest.mark.parametrize("calls", [{}, {"llm_query": Foreseeing()}], ids=["with the host", "apart"])
+
+
+@APART
+async def test_closing_leaves_no_process_and_no_descriptor(calls: Calls) -> None:
     async def session() -> None:
         sandbox = open_sandbox()
-        await sandbox.start(Context.from_text("x"), {}, Limits(grace_seconds=0.1))
+        await sandbox.start(Context.from_text("x"), calls, Limits(grace_seconds=0.1))
         await sandbox.run("import os; os._exit(1)", 10)
         await sandbox.run("x = 1", 10)
         await sandbox.close()
@@ -137,14 +157,15 @@ async def test_closing_leaves_no_process_and_no_descriptor() -> None:
     assert len(os.listdir("/proc/self/fd")) <= descriptors  # fewer when an earlier test left some to the collector
 
 
-async def test_cancelling_a_start_leaves_no_process() -> None:
+@APART
+async def test_cancelling_a_start_leaves_no_process(calls: Calls) -> None:
     warm = open_sandbox()
-    await warm.start(Context.from_text("x"), {}, Limits())
+    await warm.start(Context.from_text("x"), calls, Limits())
     await warm.close()
     before = descendants(os.getpid())
-    for pause in (0.0, 0.001, 0.003, 0.006, 0.01, 0.02):
+    for pause in (0.0, 0.001, 0.003, 0.006, 0.008, 0.01, 0.015, 0.02):
         sandbox = open_sandbox()
-        start = asyncio.create_task(sandbox.start(Context.from_text("x"), {}, Limits()))
+        start = asyncio.create_task(sandbox.start(Context.from_text("x"), calls, Limits()))
         await asyncio.sleep(pause)
         start.cancel()
         await asyncio.gather(start, return_exceptions=True)

@@ -57,6 +57,17 @@ class Foreseeing:
     def ahead(self, arguments: Mapping[str, Any]) -> None:
         self.foreseen.append(arguments["prompt"])
 
+    def ready(self, arguments: Mapping[str, Any]) -> None: ...
+
+
+class Knowing(Foreseeing):
+    """One that knows some answers before they are asked for."""
+
+    def ready(self, arguments: Mapping[str, Any]) -> Any:
+        if arguments["prompt"] == "break":
+            raise OSError("no space left")
+        return "known" if arguments["prompt"].startswith("k") else None
+
 
 @pytest.fixture
 def handler() -> Foreseeing:
@@ -362,6 +373,20 @@ async def test_closing_in_the_middle_leaves_nothing(handler: Foreseeing) -> None
     assert not any(Path(f"/proc/{pid}").exists() for pid in below)
 
 
+async def test_what_is_known_is_answered_at_once() -> None:
+    knowing = Knowing()
+    sandbox = await started(knowing)
+    try:
+        seen = await sandbox.run("[llm_query(f'k{n}') for n in range(50)] + [llm_query('new'), llm_query('k')]", 20)
+        assert seen.output == f"{['known'] * 50 + ['1', 'known']}\n"
+        assert knowing.asked == ["new"]
+        with pytest.raises(OSError, match="no space left"):
+            await sandbox.run("llm_query('break')", 20)
+        assert (await sandbox.run("1 + 1", 20)).output == "2\n"
+    finally:
+        await sandbox.close()
+
+
 HOST = """
 import asyncio
 from longreach.context import Context
@@ -371,6 +396,7 @@ class Foreseeing:
     async def __call__(self, arguments): await asyncio.sleep(60)
     def room(self): return 1
     def ahead(self, arguments): print("ready", flush=True)
+    def ready(self, arguments): return None
 async def main():
     sandbox = open_sandbox()
     await sandbox.start(Context.from_text("x"), {"llm_query": Foreseeing()}, Limits())
@@ -386,7 +412,7 @@ async def test_a_killed_host_takes_its_scouts_along(sandbox: Sandbox) -> None:
     assert host.stdout is not None
     assert host.stdout.readline() == "ready\n"
     family = descendants(host.pid)
-    assert len(family) >= 3  # the fork server, a guardian, a worker
+    assert len(family) >= 2  # the fork server, a worker
     host.send_signal(signal.SIGKILL)
     host.wait()
     host.stdout.close()

@@ -23,7 +23,7 @@ import weakref
 from collections.abc import Callable
 from concurrent.futures import Future
 from contextlib import suppress
-from functools import cache
+from functools import cache, partial
 from typing import Any, TypeVar
 
 from longreach.errors import SandboxUnavailable
@@ -164,13 +164,22 @@ class _Service:
             if server is not self._server:
                 return None
             try:
-                code: int | None = server.ask({"pid": pid}, []).get("status")
+                code: int | None = server.ask({"reap": pid}, []).get("status")
             except _Gone:
                 self._drop()
                 return None
             return code
 
         return self._submit(work)
+
+    def hand_over(self, pid: int, server: _Server) -> None:
+        """From now on the worker is the heir of this process, which has ended."""
+
+        def work() -> None:
+            if server is self._server:
+                server.ask({"hand_over": pid}, [])
+
+        self._submit(work)
 
     def _drop(self) -> None:
         server, self._server = self._server, None
@@ -229,24 +238,28 @@ def _put_down(descriptor: int, reap: Callable[[], Future[int | None]]) -> None:
 class _ForkedProcess:
     """A worker that is a child of the fork server; held by a descriptor, so that signals never reach another process."""
 
-    def __init__(self, pid: int, descriptor: int, reap: Callable[[], Future[int | None]]) -> None:
-        self.pid = pid
-        self._descriptor = descriptor
-        self._reap = reap
+    def __init__(self, service: _Service, server: _Server, pid: int, descriptor: int) -> None:
+        self._service, self._server = service, server
         self._how: str | None = None
-        self._inner: int | None = None
-        # A sandbox that nobody closed: a stopped worker would not notice the end of its stream.
-        self._forgotten = weakref.finalize(self, _put_down, descriptor, reap)
+        self._hold(pid, descriptor)
 
-    def hand_over(self, descriptor: int) -> None:
-        """The worker is another process, held by this descriptor, and the one that was forked ends with it and as it does."""
-        self.thaw()
-        self._inner = descriptor
+    def _hold(self, pid: int, descriptor: int) -> None:
+        self.pid, self._descriptor = pid, descriptor
+        self._reap = partial(self._service.reap, pid, self._server)
+        # A sandbox that nobody closed: a stopped worker would not notice the end of its stream.
+        self._forgotten = weakref.finalize(self, _put_down, descriptor, self._reap)
+
+    def hand_over(self, pid: int, descriptor: int) -> None:
+        """The worker is another process, held by this descriptor: the heir of the one that was forked, which has ended."""
+        self._forgotten.detach()
+        os.close(self._descriptor)
+        self._service.hand_over(self.pid, self._server)
+        self._hold(pid, descriptor)
 
     def _signal(self, number: signal.Signals) -> None:
         if self._how is None:
             with suppress(ProcessLookupError):
-                signal.pidfd_send_signal(self._descriptor if self._inner is None else self._inner, number)
+                signal.pidfd_send_signal(self._descriptor, number)
 
     def interrupt(self) -> None:
         """SIGINT."""
@@ -282,8 +295,6 @@ class _ForkedProcess:
                 self._forgotten.detach()
                 self._how = "its fork server was gone" if code is None else describe_status(code)
                 os.close(self._descriptor)
-                if self._inner is not None:
-                    os.close(self._inner)
         return self._how
 
 
@@ -331,7 +342,7 @@ class ForkServerLauncher:
             raise
         theirs.close()
         for_scouts.close()
-        process = _ForkedProcess(pid, descriptor, lambda: service.reap(pid, server))
+        process = _ForkedProcess(service, server, pid, descriptor)
         return Launched(process, ours, scouts, process.hand_over)
 
 

@@ -69,14 +69,14 @@ class Process(Protocol):
 class Launched:
     """A started worker: its process, the host's end of the stream to it, and that of the channel for scouts, where there is one.
 
-    hand_over: where there is one, what to call, between two requests, with a descriptor for the process that the worker really is;
-        the one that was started ends as that does.
+    hand_over: where there is one, what to call, between two requests, with the id of and a descriptor for the process that the worker
+        is when that is not the one that was started, which has ended.
     """
 
     process: Process
     stream: socket.socket
     scouts: socket.socket | None = None
-    hand_over: Callable[[int], None] | None = None
+    hand_over: Callable[[int, int], None] | None = None
 
 
 class Launcher(Protocol):

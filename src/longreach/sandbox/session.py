@@ -166,7 +166,7 @@ class WorkerSandbox:
         except NoScouts as error:
             channel.close()
             raise SandboxUnavailable(f"the worker cannot be held: {error}; run with speculate=off") from error
-        launched.hand_over(hello.descriptor)
+        launched.hand_over(hello.worker, hello.descriptor)
         try:
             conversation.allow_scouts(Scouts(channel, hello, self._started().limits.memory_bytes // 2))
         except NoScouts as error:

@@ -8,12 +8,12 @@ from __future__ import annotations
 import ctypes
 import signal
 
-__all__ = ["die_with_parent", "libc", "no_new_privileges", "not_dumpable", "set_dumpable", "syscall"]
+__all__ = ["adopt_orphans", "die_with_parent", "libc", "no_new_privileges", "not_dumpable", "set_dumpable", "syscall"]
 
 libc = ctypes.CDLL(None, use_errno=True)
 libc.syscall.restype = ctypes.c_long
 
-PR_SET_PDEATHSIG, PR_SET_DUMPABLE, PR_SET_NO_NEW_PRIVS = 1, 4, 38
+PR_SET_PDEATHSIG, PR_SET_DUMPABLE, PR_SET_CHILD_SUBREAPER, PR_SET_NO_NEW_PRIVS = 1, 4, 36, 38
 
 
 def syscall(number: int, *arguments: int) -> tuple[int, int]:
@@ -30,6 +30,11 @@ def _prctl(option: int, value: int) -> bool:
 def die_with_parent() -> None:
     """SIGKILL for this process when the thread that started it ends. A change of user or namespace clears it: call it after those."""
     _prctl(PR_SET_PDEATHSIG, signal.SIGKILL)
+
+
+def adopt_orphans() -> None:
+    """From here on processes below this one become its children when their parent ends."""
+    _prctl(PR_SET_CHILD_SUBREAPER, 1)
 
 
 def no_new_privileges() -> bool:

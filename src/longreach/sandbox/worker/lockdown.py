@@ -12,7 +12,7 @@ import sys
 from dataclasses import dataclass
 
 from . import forks, landlock, limits, namespaces, seccomp
-from .guardian import GuardianGone, become_first_process
+from .first_process import ServerGone, become_first_process
 from .libc import die_with_parent, not_dumpable, set_dumpable
 
 __all__ = ["SOFT_LAYERS", "LayerState", "LockdownFailed", "Surroundings", "lock_down", "try_namespaces"]
@@ -61,12 +61,14 @@ class Surroundings:
 
     parent: the process whose end ends this one, or None where none can be named. refusal: what `try_namespaces` said.
     scouts: a channel to the host for forks, or None where there shall be none. user: a number for this worker alone, below 2**30.
+    heir: a channel to the parent, a fork server, for a process that goes on in this one's place.
     """
 
     parent: int | None
     refusal: str | None
     scouts: int | None = None
     user: int = 0
+    heir: int | None = None
 
 
 def _namespaces(only: list[str] | None, refusal: str | None, more: int = 0) -> LayerState:
@@ -101,12 +103,11 @@ def _first_to_go() -> None:
 
 def _apart(around: Surroundings) -> None:
     """Become the first process of the PID namespace that was made."""
-    die_with_parent()
-    if around.parent is not None and os.getppid() != around.parent:
-        raise LockdownFailed("the parent ended before the worker was tied to it")
+    if around.parent is None or around.heir is None:
+        raise LockdownFailed("only a fork server can start a worker in a PID namespace of its own")
     try:
-        become_first_process()
-    except (GuardianGone, OSError) as error:
+        become_first_process(around.parent, around.heir)
+    except (ServerGone, OSError) as error:
         raise LockdownFailed(f"no process of its own in its PID namespace: {error}") from error
 
 
@@ -145,6 +146,8 @@ def lock_down(memory_bytes: int, only: list[str] | None, around: Surroundings) -
     others = 0 if alone else limits.threads_of_user()
     if apart:
         _apart(around)
+    elif around.heir is not None:
+        os.close(around.heir)
     states.append(_landlock(only))
     kept = limits.apply(memory_bytes, mapped)
     threads = limits.limit_threads(others)

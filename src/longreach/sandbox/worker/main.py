@@ -89,7 +89,7 @@ def refuse(writer: int, why: str) -> NoReturn:
 def serve(descriptors: Descriptors, around: Surroundings) -> None:
     """Be a worker on these descriptors until the host hangs up. Never returns."""
     signal.signal(signal.SIGINT, lambda *_: None)
-    kept = (descriptors.reader, descriptors.writer, descriptors.context, around.scouts)
+    kept = (descriptors.reader, descriptors.writer, descriptors.context, around.scouts, around.heir)
     _only_descriptors({each for each in kept if each is not None})
     channel = Channel(descriptors.reader, descriptors.writer)
     try:

@@ -2,7 +2,7 @@
 
 Covers: user, network, mount, IPC, UTS and cgroup namespaces. They are tried first in a child that is thrown away, so that a refusal half
 way (no unprivileged user namespaces, mount denied by AppArmor) leaves the worker as it was. A PID namespace where it is asked for; this
-process itself stays outside of it, and its next child is the first inside. Does not cover: that child (`guardian`).
+process itself stays outside of it, and its next child is the first inside. Does not cover: that child (`first_process`).
 """
 
 from __future__ import annotations
