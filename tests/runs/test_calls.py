@@ -126,3 +126,12 @@ async def test_a_run_is_resumed_with_the_replies_that_it_had_even_if_they_are_ke
     assert other.requests == []
     events = [record.event for record in read_journal(path.parent)]
     assert len(of_kind(events, CallStarted)) == 6, "nothing is written twice"
+
+
+async def test_a_call_that_had_to_wait_for_its_slot_says_so() -> None:
+    _, events = await run(model(latency=0.02), Settings(concurrency=1, speculate="off"))
+    root, *subs = of_kind(events, CallStarted)
+    assert root.waited_seconds == 0
+    assert [each.waited_seconds > 0 for each in subs] == [False, True, True, True, True]
+    _, unhindered = await run(model(), Settings(concurrency=5, speculate="off"))
+    assert {each.waited_seconds for each in of_kind(unhindered, CallStarted)} == {0.0}

@@ -178,6 +178,9 @@ async def test_bars_show_what_ran_when(small: Tab) -> None:
     assert [bar["kind"] for bar in bars] == ["failed", "wait", "work"]
     assert all(0 <= bar["left"] <= 100 and bar["left"] + bar["width"] <= 100.2 for bar in bars)
     assert [round(one["left"] + one["width"] - other["left"], 1) for one, other in pairwise(bars)] == [0, 0]
+    queued = (await small.row("call, May it cancel? Part 4.")).locator(".bar")
+    kinds = await queued.evaluate_all("bars => bars.map(({ classList }) => classList[1])")
+    assert kinds == ["wait", "wait", "work"], "for its slot, then to be begun, then at work"
     before = bars[-1]["width"]
     await small.page.get_by_role("tree").focus()
     await small.keys("+")

@@ -57,7 +57,8 @@ def bound_of(model: Model, request: Request) -> Amount:
 class Attempt:
     """One call that the code or the root's turn has made; the model's observer meanwhile."""
 
-    def __init__(self, record: CallRecord, asked: Asked, reservation: Reservation) -> None:
+    def __init__(self, record: CallRecord, asked: Asked, reservation: Reservation, waited: float = 0.0) -> None:
+        self._waited = waited
         self._record = record
         self._asked = asked
         self._reservation = reservation
@@ -87,7 +88,9 @@ class Attempt:
         return completion
 
     def _record_start(self) -> None:
-        self._record.journal.append_new(self._asked.started(self._record.branch, self._reservation.amount))
+        self._record.journal.append_new(
+            self._asked.started(self._record.branch, self._reservation.amount, self._waited)
+        )
 
     def _record_end(self, completion: Completion, cost: Decimal | None) -> None:
         self._record.journal.append_new(self._asked.ended(self._record.branch, completion, cost))

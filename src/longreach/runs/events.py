@@ -112,6 +112,7 @@ class CallStarted(Event):
     purpose: 'root', 'sub', 'last' or a strategy's own word.
     key: hash of model, messages and parameters; equal requests have equal keys.
     reserved: calls, tokens and dollars set aside for it.
+    waited_seconds: how long it had to wait for one of the slots for calls in flight.
     """
 
     kind: ClassVar[str] = "call.started"
@@ -122,6 +123,7 @@ class CallStarted(Event):
     messages: Sequence[Mapping[str, str]]
     parameters: Mapping[str, Any]
     reserved: Mapping[str, Any]
+    waited_seconds: float = 0.0
 
 
 @dataclass(frozen=True, slots=True)

@@ -35,7 +35,7 @@ __all__ = ["CACHE", "Recorded", "Recording"]
 CACHE = "cache"
 """What an answer was reused from that came out of the cache and not out of this run."""
 
-_TIMES = ("seconds", "latency", "usage")  # fields that differ between two equal executions
+_TIMES = ("seconds", "waited_seconds", "latency", "usage")  # fields that differ between two equal executions
 
 
 @dataclass(frozen=True, slots=True)

@@ -36,8 +36,8 @@ class Asked:
         """As `request_key` has it."""
         return request_key(self.model, self.request)
 
-    def started(self, branch: str, reserved: Amount) -> CallStarted:
-        """The event of a call about to be sent."""
+    def started(self, branch: str, reserved: Amount, waited: float = 0.0) -> CallStarted:
+        """The event of a call about to be sent. waited: seconds, for its slot."""
         request = self.request
         parameters = {name: value for name, value in _parameters(request).items() if value not in (None, (), [])}
         return CallStarted(
@@ -49,6 +49,7 @@ class Asked:
             messages=[{"role": each.role, "content": each.content} for each in request.messages],
             parameters=parameters,
             reserved={"calls": reserved.calls, "tokens": reserved.tokens, "usd": str(reserved.usd)},
+            waited_seconds=waited,
         )
 
     def ended(self, branch: str, completion: Completion, cost: Decimal | None, origin: str | None = None) -> CallEnded:

@@ -65,7 +65,8 @@ async def test_look_then_submit() -> None:
 async def test_the_same_question_gives_the_same_journal() -> None:
     def outline(events: list[Event]) -> list[dict[str, Any]]:
         return [
-            {k: v for k, v in event.to_json().items() if k not in ("seconds", "latency", "usage")} for event in events
+            {k: v for k, v in event.to_json().items() if k not in ("seconds", "waited_seconds", "latency", "usage")}
+            for event in events
         ]
 
     code = "```repl\nprint(len(set(context.split())), llm_query_batched([f'q{i}' for i in range(5)]))\n```"

@@ -39,6 +39,8 @@ function callPieces(node, end) {
           : "ahead"
         : "work";
   const found = [];
+  const queued = node.ahead ? 0 : (node.event?.waited_seconds ?? 0);
+  if (queued) found.push({ from: Math.max(0, node.began - queued), to: node.began, kind: "wait" });
   let from = node.began;
   for (const retry of node.retries) {
     found.push({ from, to: retry.at, kind: "failed" });

@@ -276,6 +276,7 @@ const SHOWN = {
         model: event.model,
         purpose: event.purpose,
         ...this._times(node),
+        "waited for its turn": event.waited_seconds ? seconds(event.waited_seconds) : "",
         latency: end?.latency === undefined ? "" : seconds(end.latency),
         tokens:
           Object.entries(usage)
