@@ -3,7 +3,7 @@
 Covers: making a loop, and running work on one. Does not cover: work on a loop that somebody else made (`aask` and the other async forms
 run on any).
 
-uvloop takes about a third less processor time for what a run does, and for Windows there is none. It comes with the extras `fast` and
+uvloop takes less processor time for what a run does, and for Windows there is none. It comes with the extras `fast` and
 `serve`, is loaded when a loop is made, and LONGREACH_EVENT_LOOP=asyncio goes without it.
 """
 
