@@ -22,29 +22,7 @@ from longreach.models.registry import ModelOptions, open_model
 from longreach.models.retry import RetryPolicy
 from longreach.models.script import FAULTS, load_script, parse_script
 from longreach.models.scripted import ScriptedModel
-
-
-class Watch:
-    """An observer that keeps what it is told."""
-
-    def __init__(self) -> None:
-        self.texts: list[str] = []
-        self.reasonings: list[str] = []
-        self.retries: list[tuple[ModelError, float]] = []
-
-    def text(self, delta: str) -> None:
-        self.texts.append(delta)
-
-    def reasoning(self, delta: str) -> None:
-        self.reasonings.append(delta)
-
-    async def retrying(self, error: ModelError, delay: float) -> None:
-        self.retries.append((error, delay))
-
-
-def ask(user: str, *, system: str | None = None, max_tokens: int = 100) -> Request:
-    head = (Message("system", system),) if system is not None else ()
-    return Request((*head, Message("user", user)), max_tokens=max_tokens)
+from tests.models.watch import Watch, ask
 
 
 def scripted(script: dict[str, Any], attempts: int = 4) -> ScriptedModel:
