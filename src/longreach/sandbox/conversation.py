@@ -9,11 +9,12 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
 from typing import Any, cast
 
 from longreach.errors import ProtocolViolation
 from longreach.sandbox.arguments import LONGEST_NAME, check_call, frame_bytes, frame_chars
-from longreach.sandbox.base import CallFailed, Calls, Foresighted, Limits
+from longreach.sandbox.base import CallFailed, Calls, Foresighted, Handler, Limits
 from longreach.sandbox.frames import FrameReader, clean_text, encode, field, parse, whole
 from longreach.sandbox.launch import Process
 from longreach.sandbox.look_ahead import LookAhead
@@ -36,6 +37,17 @@ REST_SECONDS = 0.02  # after a request until the worker is stopped: the next one
 
 class WorkerEnded(Exception):
     """The worker closed the stream."""
+
+
+@dataclass(frozen=True, slots=True)
+class _Call:
+    """A call that is being served. foresighted: the handler, where it is one that looks ahead; size: bytes of its frame."""
+
+    number: int
+    handler: Handler
+    foresighted: Foresighted | None
+    parameters: Mapping[str, Any]
+    size: int
 
 
 class Conversation(asyncio.Protocol):
@@ -172,6 +184,8 @@ class Conversation(asyncio.Protocol):
             self._resting.cancel()
         if self._look_ahead is not None:
             self._look_ahead.close()
+            self._look_ahead = None
+        self._calls, self._foresighted = {}, {}  # what serves them holds the context
         if self._reply is not None and not self._reply.done():
             self._reply.set_exception(reason)
             self._reply.exception()  # retrieved: whoever waits gets it, and nobody may
@@ -315,7 +329,8 @@ class Conversation(asyncio.Protocol):
                 look_ahead.call_was_ready(foresighted, parameters)
             return
         step.outstanding += size
-        step.watch(self._loop.create_task(self._serve(step, number, name, parameters, size)))
+        call = _Call(number, handler, foresighted, parameters, size)
+        step.watch(self._loop.create_task(self._serve(step, call)))
         if foresighted is not None and look_ahead is not None:
             look_ahead.call_blocks(number, foresighted, parameters, frame_bytes(self._limits))
 
@@ -351,14 +366,14 @@ class Conversation(asyncio.Protocol):
                 )
             )
 
-    async def _serve(self, step: RunningStep, number: int, name: str, parameters: Mapping[str, Any], size: int) -> None:
+    async def _serve(self, step: RunningStep, call: _Call) -> None:
         try:
             try:
-                value = await self._calls[name](parameters)
-                pieces = encode({"t": "ret", "id": number, "ok": True, "v": value})
+                value = await call.handler(call.parameters)
+                pieces = encode({"t": "ret", "id": call.number, "ok": True, "v": value})
             except CallFailed as failure:
                 error = {"type": "CallFailed", "message": str(failure)}
-                pieces = encode({"t": "ret", "id": number, "ok": False, "error": error})
+                pieces = encode({"t": "ret", "id": call.number, "ok": False, "error": error})
         except asyncio.CancelledError:
             if not step.over:  # not by us: something inside the handler was cancelled
                 step.fail(asyncio.CancelledError("a handler was cancelled"))
@@ -368,10 +383,10 @@ class Conversation(asyncio.Protocol):
         else:
             if self._step is step:
                 self._write_answer(pieces)
-                if self._look_ahead is not None and name in self._foresighted:
-                    self._look_ahead.answered(number, self._foresighted[name])
+                if self._look_ahead is not None and call.foresighted is not None:
+                    self._look_ahead.answered(call.number, call.foresighted)
         finally:
-            step.outstanding -= size
+            step.outstanding -= call.size
             self._regulate()
 
     # The end

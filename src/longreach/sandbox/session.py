@@ -344,6 +344,7 @@ class WorkerSandbox:
         if self._checkpointing is not None and not self._checkpointing.done():
             self._checkpointing.cancel()
             await asyncio.wait((self._checkpointing,))
+        self._checkpointing = None
         await asyncio.shield(self._drop())
         self._job = None  # the context may go
 

@@ -3,8 +3,10 @@
 from __future__ import annotations
 
 import asyncio
+import gc
 import itertools
 import json
+import weakref
 from decimal import Decimal
 from typing import Any
 
@@ -212,3 +214,23 @@ def spending(answer: Answer) -> dict[str, Decimal | int]:
         "tokens": usage.tokens.total_tokens + sum(int(each["tokens"]) for each in maybe),
         "usd": usage.cost + usage.unconfirmed_cost,
     }
+
+
+async def test_a_context_goes_with_its_run_and_not_with_the_collector() -> None:
+    model = crowded(
+        {"role": "sub", "text": "1"},
+        root("rank('line')\nFINAL(' '.join(llm_query(f'number {n}') for n in range(3)))"),
+    )
+    gc.collect()
+    gc.disable()
+    try:
+        context = Context.from_text("line 0\nline 1\n")
+        gone = asyncio.Event()
+        weakref.finalize(context, gone.set)
+        answer = await answer_query("What?", context, Options(model=model))
+        del context
+        async with asyncio.timeout(5):
+            await gone.wait()  # the worker's last word may still be on its way
+    finally:
+        gc.enable()
+    assert answer.text == "1 1 1"

@@ -44,12 +44,11 @@ class SubCalls:
         self._family = family
         self._strategy = strategy
         self._begun: dict[_Query, tuple[Model, Request]] = {}
-        self._serve_query = self._one(self._ask_model)
 
     def handlers(self) -> Calls:
         """By the names that the worker's functions use."""
         return {
-            "llm_query": _LookingAhead(self) if self._run.settings.most_ahead else self._serve_query,
+            "llm_query": _LookingAhead(self) if self._run.settings.most_ahead else self._one(self._ask_model),
             "llm_query_batched": self._batch(self._ask_model, self._run.settings.concurrency),
             "collect": self._collect,
             "rlm_query": self._one(self._ask_run),
@@ -112,7 +111,7 @@ class SubCalls:
     async def query(self, arguments: Mapping[str, Any]) -> Any:
         """Serve one `llm_query`."""
         self._begun.pop(_query(arguments), None)
-        return await self._serve_query(arguments)
+        return await self._one(self._ask_model)(arguments)
 
     def ready(self, arguments: Mapping[str, Any]) -> str | None:
         """The reply to one `llm_query` that was begun, if it is there."""
