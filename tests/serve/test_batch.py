@@ -24,6 +24,7 @@ from longreach.options import Options
 from longreach.runs import Budget
 from longreach.runs.store import list_runs
 from longreach.serve.batch import BatchOptions, Question, read_questions, run_batch
+from longreach.serve.batch.answers import AnswerFile
 from tests.serve.conftest import write_endpoint
 
 TEN = 10
@@ -116,6 +117,21 @@ async def test_failed_rows_can_be_asked_again(tmp_path: Path) -> None:
     summary = await run_batch(questions, out, options(model(), again=("failed",)))
     assert summary.statuses == {"complete": TEN}
     assert sorted(row["row"] for row in rows_in(out)) == list(range(1, TEN + 1))
+
+
+async def test_what_rows_used_that_are_asked_again_stays_in_the_total(tmp_path: Path) -> None:
+    questions, out = ten(tmp_path), tmp_path / "out.jsonl"
+    one = {"price": [1, 1], "max_output_tokens": 1000}
+    await run_batch(questions, out, options(model(**one)))
+    total = Budget(usd="0.0125")  # type: ignore[arg-type]
+    for _ in range(2):  # taken out twice, by a process that was killed between the two files too
+        before = out.read_bytes()
+        with AnswerFile(out) as answers:
+            assert answers.forget(["complete"])
+        out.write_bytes(before)
+    summary = await run_batch(questions, out, options(model(**one), total, again=("complete",)))
+    assert summary.spent.usd == Decimal("0.012")
+    assert (summary.statuses, summary.left) == ({"complete": 2}, 8)
 
 
 @pytest.mark.parametrize("rows", [1, 4, 10])

@@ -1,7 +1,7 @@
 """The answers of a batch, on disk.
 
 Covers: the file of answers, written a whole row at a time; beside it `FILE.runs`, which says which run works on which row before that run
-spends anything; the lock. Does not cover: what is asked (`batch.run`).
+spends anything, and what rows have used that were taken out to be asked again; the lock. Does not cover: what is asked (`batch.run`).
 
 A row is one `write` to a file that is only ever appended to, so a killed process leaves at most one torn last row, which is cut off. A file
 with anything else in it is left as it is.
@@ -28,13 +28,15 @@ ROW_BEGINS = b'{"row": '
 class Answers:
     """The rows that are answered, and the runs of those that are not yet, as they were read.
 
-    answered: rows by question number. runs: the run of each question that was begun, by number.
+    answered: rows by question number. runs: the run of each question that was begun, by number. taken_out: lines of `FILE.runs` about rows
+    that are asked again, each with the `usage` of the run that had answered it.
     """
 
     def __init__(self, path: Path) -> None:
         self.path = path
         self.answered: dict[int, dict[str, Any]] = {}
         self.runs: dict[int, str] = {}
+        self.taken_out: list[dict[str, Any]] = []
         self._runs_path = path.with_name(path.name + ".runs")
 
     def read(self) -> None:
@@ -57,13 +59,19 @@ class Answers:
         """Take rows of these statuses out, so that they are asked again; whether there were any."""
         dropped = [number for number, row in self.answered.items() if row["status"] in statuses]
         for number in dropped:
-            del self.answered[number]
+            row = self.answered.pop(number)
             self.runs.pop(number, None)
+            self.taken_out.append({"row": number, "run_id": row["run_id"], "usage": row["usage"]})
         return bool(dropped)
 
     def _take(self, answered: Iterable[dict[str, Any]], runs: Iterable[dict[str, Any]]) -> None:
         self.answered = {row["row"]: row for row in answered}
-        self.runs = {row["row"]: row["run_id"] for row in runs}
+        self.runs, self.taken_out = {}, []
+        for row in runs:
+            if "usage" not in row:
+                self.runs[row["row"]] = row["run_id"]
+            elif self.answered.get(row["row"], {}).get("run_id") != row["run_id"]:  # killed before it was out
+                self.taken_out.append(row)
 
 
 class AnswerFile(Answers):
@@ -108,8 +116,11 @@ class AnswerFile(Answers):
         """The same; the files are replaced at once."""
         if not super().forget(statuses):
             return False
+        runs = ({"row": number, "run_id": run_id} for number, run_id in self.runs.items())
+        self._replace(
+            self._runs_path, (*self.taken_out, *runs)
+        )  # first: what was used is in one of the files at any moment
         self._replace(self.path, self.answered.values())
-        self._replace(self._runs_path, ({"row": number, "run_id": run_id} for number, run_id in self.runs.items()))
         return True
 
     def begin(self, question: Question, run_id: str) -> None:

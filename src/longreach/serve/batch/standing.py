@@ -24,7 +24,8 @@ __all__ = ["Standing", "standing_of"]
 class Standing:
     """waiting: the questions without an answer, in order. statuses: of the answered ones.
 
-    spent: by all runs. begun: the part of it that runs of waiting questions have spent, by the question's number.
+    spent: by all runs, those of rows that are asked again included. begun: the part of it that runs of waiting questions have spent,
+    by the question's number.
     """
 
     waiting: tuple[Question, ...]
@@ -42,5 +43,6 @@ def standing_of(questions: Iterable[Question], answers: Answers) -> Standing:
         if run_id and (records := begun_records(runs_folder() / run_id)):
             begun[question.number] = spent_in(records)
     rows = answers.answered.values()
-    spent = sum((*(spent_of(row["usage"]) for row in rows), *begun.values()), Amount())
+    ended = (spent_of(row["usage"]) for row in (*rows, *answers.taken_out))
+    spent = sum((*ended, *begun.values()), Amount())
     return Standing(waiting, Counter(str(row["status"]) for row in rows), spent, begun)
