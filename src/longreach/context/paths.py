@@ -6,7 +6,6 @@ Covers: telling files from folders from the rest, near misses, a text given by m
 
 from __future__ import annotations
 
-import difflib
 import os
 import stat
 
@@ -71,6 +70,8 @@ def _near_misses(folder: str, name: str) -> list[str]:
             names = sorted(entry.name for entry, _ in zip(entries, range(NAMES_COMPARED), strict=False))
     except OSError:
         return []  # the folder cannot be listed; the path is missing all the same
+    import difflib  # late: only a wrong name needs it
+
     by_folded: dict[str, str] = {}
     for candidate in names:
         by_folded.setdefault(candidate.casefold(), candidate)

@@ -10,7 +10,6 @@ into other hours is not cheaper than it says. An unknown price is None, never ze
 from __future__ import annotations
 
 import datetime
-import difflib
 import json
 import re
 from collections.abc import Callable, Mapping
@@ -213,6 +212,8 @@ def listed_names(provider: str) -> tuple[str, ...]:
 
 def near_misses(endpoint: Endpoint, model_id: str) -> str:
     """What to say when an endpoint has no model of this name."""
+    import difflib  # late: only a wrong name needs it
+
     known = {each.lower(): each for each in listed_names(endpoint.prices)} if endpoint.prices else {}
     near = difflib.get_close_matches(model_id.lower(), known, n=3, cutoff=0.7)
     if near:

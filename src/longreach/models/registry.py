@@ -6,7 +6,6 @@ of model (`models.http`, `models.local`, `models.scripted`).
 
 from __future__ import annotations
 
-import difflib
 import os
 from collections.abc import Mapping
 from dataclasses import dataclass, field, replace
@@ -105,6 +104,8 @@ def open_fallback(name: str, options: ModelOptions) -> Model:
 
 def _unknown(name: str) -> UnknownModel:
     """The error for a name that begins with no endpoint's; lists what exists, near misses first."""
+    import difflib  # late: only a wrong name needs it
+
     from longreach.models.weights import known_weights
 
     endpoints = load_endpoints()

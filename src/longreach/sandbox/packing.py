@@ -25,6 +25,7 @@ __all__ = ["Packed", "free_memory", "pack", "pack_bytes"]
 HEADER_BYTES = 4096
 CHUNK_CHARS = 4 << 20
 WRITE_BYTES = 64 << 20
+LARGE_BYTES = 16 << 20  # from here on it is worth a millisecond to give back memory that was used for reading
 ENCODINGS = {1: "latin-1", 2: "utf-16-le", 4: "utf-32-le"}
 MFD_NOEXEC_SEAL = 8
 F_ADD_SEALS, ALL_SEALS = 1033, 1 | 2 | 4 | 8  # seal, shrink, grow, write
@@ -177,7 +178,15 @@ def pack(context: Context) -> Packed:
         if packed is None:
             packed = _packed[context] = _pack(context.text)
             weakref.finalize(context, os.close, packed.descriptor)
+            if packed.size > LARGE_BYTES:
+                _give_back_freed()
         return packed
+
+
+def _give_back_freed() -> None:
+    """Hand what reading the text has freed back to the system: glibc keeps it."""
+    with suppress(OSError, AttributeError):  # another C library
+        ctypes.CDLL(None).malloc_trim(0)
 
 
 def pack_bytes(packed: Packed) -> bytes:

@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-import difflib
-
 from longreach.errors import UsageError
 from longreach.strategies.auto import Auto
 from longreach.strategies.base import Strategy
@@ -37,6 +35,8 @@ def find_strategy(name: str) -> Strategy:
     inner, _, times = name.partition("@")
     if inner in STRATEGIES and times.isdecimal() and 2 <= int(times) <= MOST_REPETITIONS:
         return Repeated(STRATEGIES[inner], int(times))
+    import difflib  # late: only a wrong name needs it
+
     near = difflib.get_close_matches(name, STRATEGIES, 1)
     hint = f"; did you mean '{near[0]}'?" if near else "."
     raise UsageError(

@@ -49,6 +49,12 @@ NOT_IMPORTED = (
     "_asyncio",  # asyncio and zoneinfo do without, and are not held by workers that do not use them
     "_zoneinfo",
     "_ssl",  # there is nothing to connect to; what can do without it does
+    "_codecs_",  # encodings of files in Chinese, Japanese and Korean: the context is text already
+    "_multibytecodec",
+    "_lsprof",
+    "audioop",
+    "syslog",
+    "termios",
 )
 # What code that reads texts mostly wants. The rest takes some milliseconds when it is asked for, and no memory when it is not.
 IMPORTED = """
