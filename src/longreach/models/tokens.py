@@ -36,7 +36,11 @@ def _bytes_of(messages: Iterable[Message]) -> int:
 
 def bound_tokens(messages: Sequence[Message]) -> int:
     """A number of tokens that the messages cannot exceed: every tokenizer in use falls back to single bytes at worst."""
-    return _bytes_of(messages) + BOUND_PER_MESSAGE * len(messages) + BOUND_PER_REQUEST
+    return _bound(_bytes_of(messages), len(messages))
+
+
+def _bound(size: int, messages: int) -> int:
+    return size + BOUND_PER_MESSAGE * messages + BOUND_PER_REQUEST
 
 
 def bound_schema_tokens(schema: Mapping[str, Any] | None) -> int:
@@ -58,8 +62,9 @@ class TokenRatio:
 
     def estimate(self, messages: Sequence[Message]) -> int:
         """About how many tokens the messages are; never more than `bound_tokens`."""
-        estimate = _bytes_of(messages) * self.tokens_per_byte + TYPICAL_PER_MESSAGE * len(messages)
-        return min(bound_tokens(messages), max(1, round(estimate)))
+        size = _bytes_of(messages)
+        estimate = size * self.tokens_per_byte + TYPICAL_PER_MESSAGE * len(messages)
+        return min(_bound(size, len(messages)), max(1, round(estimate)))
 
     def learn(self, messages: Sequence[Message], input_tokens: int) -> None:
         """Take in that a provider counted these messages as `input_tokens`."""
