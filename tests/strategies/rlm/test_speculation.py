@@ -86,10 +86,12 @@ async def test_calls_that_depend_on_answers_are_not_sent_ahead() -> None:
 @pytest.mark.parametrize("most", [1, 3, "auto"])
 async def test_waste_is_bounded_counted_and_recorded(most: str | int) -> None:
     plain, without = await ask(BREAK, "off")
-    fast, events = await ask(BREAK, most, 0.2)
+    fast, events = await ask(BREAK, most, 0.5)  # time enough for scouts on a machine that has other work
     assert fast.text == plain.text == "5"
     window = 32 if most == "auto" else int(most)
     assert fast.usage.wasted_calls <= window
+    if window > 1:  # with 1, every second call may find itself answered, and the last then waits for nothing
+        assert fast.usage.wasted_calls > 0
     unused = [each for each in of_kind(events, CallStarted) if each.purpose == "speculative"]
     ended = {each.call for each in of_kind(events, CallEnded)} | {each.call for each in of_kind(events, CallFailed)}
     assert len(unused) == fast.usage.wasted_calls
