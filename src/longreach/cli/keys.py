@@ -144,8 +144,7 @@ def _with_state(given: argparse.Namespace, work: Callable[[State], Awaitable[T]]
     import asyncio
 
     try:
-        from longreach.serve.service import state_place
-        from longreach.serve.settings import ServeSettings
+        from longreach.serve.settings import ServeSettings, state_place
         from longreach.serve.state import open_state
     except ImportError as error:
         raise MissingExtra("serve", f"longreach keys ({error.name} is missing)") from None

@@ -28,7 +28,9 @@ def register(commands: argparse._SubParsersAction[argparse.ArgumentParser]) -> N
         "The budget is the most that any one run may use.",
     )
     parser.add_argument("--host", default="127.0.0.1", metavar="ADDRESS", help="where to listen (default: 127.0.0.1)")
-    parser.add_argument("--port", type=int, default=8000, metavar="N", help="default: 8000; 0 takes any that is free")
+    parser.add_argument(
+        "--port", type=values.port, default=8000, metavar="N", help="default: 8000; 0 takes any that is free"
+    )
     parser.add_argument(
         "--processes",
         type=values.count,

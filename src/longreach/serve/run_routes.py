@@ -7,7 +7,6 @@ Covers: the HTTP side of it; every route sees the asker's own runs alone. Does n
 from __future__ import annotations
 
 import asyncio
-import re
 from collections.abc import AsyncGenerator, AsyncIterator
 from pathlib import Path
 from typing import Any
@@ -18,7 +17,7 @@ from starlette.responses import FileResponse, JSONResponse, Response, StreamingR
 from longreach.errors import JournalError
 from longreach.runs import read_journal
 from longreach.runs.events import RunEnded, RunResumed, RunStarted
-from longreach.runs.store import ROOT_BRANCH, runs_folder
+from longreach.runs.store import ROOT_BRANCH
 from longreach.serve.bodies import BudgetBody, ResumeBody, RunBody, read_body
 from longreach.serve.budgets import wanted_budget
 from longreach.serve.chat import plan_of
@@ -27,6 +26,7 @@ from longreach.serve.event_stream import EventStream
 from longreach.serve.failures import ApiError, scrub
 from longreach.serve.job import Job
 from longreach.serve.journals import follow, stored_text
+from longreach.serve.own_runs import checked_id, folder_of, no_run, own_run
 from longreach.serve.requests import read_json
 from longreach.serve.runner import Asker
 from longreach.serve.service import Service
@@ -46,7 +46,6 @@ __all__ = [
 ]
 
 PAGE = 100
-_RUN_ID = re.compile(r"[0-9]{8}-[0-9]{6}-[0-9a-f]{1,12}")
 
 
 async def start_run(request: Request, service: Service, asker: Asker) -> Response:
@@ -65,7 +64,7 @@ async def list_runs(request: Request, service: Service, asker: Asker) -> Respons
     """The newest runs; `before` is the id that the next page begins after."""
     limit = _number(request.query_params.get("limit", str(PAGE)), "limit", 1, PAGE)
     before = request.query_params.get("before")
-    rows = await service.state.runs(asker.owner, limit + 1, _checked(before) if before else None)
+    rows = await service.state.runs(asker.owner, limit + 1, checked_id(before) if before else None)
     working = set(service.runner.working())
     if any(_sibling(row, request, service) for row in rows):
         working |= await service.siblings.working()
@@ -75,7 +74,7 @@ async def list_runs(request: Request, service: Service, asker: Asker) -> Respons
 
 async def show_run(request: Request, service: Service, asker: Asker) -> Response:
     """One run, with its answer once it has one."""
-    row = await _row(request, service, asker)
+    row = await own_run(request, service, asker)
     if sibling := _sibling(row, request, service):
         return await sibling.forward(request)
     return await _shown(row.id, service, asker, 200)
@@ -83,7 +82,7 @@ async def show_run(request: Request, service: Service, asker: Asker) -> Response
 
 async def cancel_run(request: Request, service: Service, asker: Asker) -> Response:
     """End a run, its calls and its child runs; answers when it has ended. A run that has ended already stays as it is."""
-    row = await _row(request, service, asker)
+    row = await own_run(request, service, asker)
     if sibling := _sibling(row, request, service):
         return await sibling.forward(request)
     job = service.runner.job(row.id, asker.owner)
@@ -97,7 +96,7 @@ async def cancel_run(request: Request, service: Service, asker: Asker) -> Respon
 async def resume_run(request: Request, service: Service, asker: Asker) -> Response:
     """Go on with a run that was interrupted, cancelled, or ran out of budget. What was answered is not paid again."""
     settings = service.settings
-    row = await _row(request, service, asker)
+    row = await own_run(request, service, asker)
     with service.intake.body() as held:
         data = await read_json(request, settings, held)
         body = read_body(data or b"{}", ResumeBody)
@@ -112,20 +111,20 @@ async def resume_run(request: Request, service: Service, asker: Asker) -> Respon
 
 async def run_events(request: Request, service: Service, asker: Asker) -> Response:
     """The journal's events as server-sent events, from the beginning or after `Last-Event-ID`, until the run ends."""
-    row = await _row(request, service, asker)
+    row = await own_run(request, service, asker)
     after = _number(request.headers.get("last-event-id", "-1"), "Last-Event-ID", -1, 1 << 53)
     if sibling := _sibling(row, request, service):
         return await sibling.forward(request)
     job = service.runner.job(row.id, asker.owner)
-    return EventStream(_events(_folder(row), job, after))
+    return EventStream(_events(folder_of(row), job, after))
 
 
 async def run_journal(request: Request, service: Service, asker: Asker) -> Response:
     """The journal as JSON lines, as far as it has got. Longer texts are named by their hash; see `run_text`."""
-    row = await _row(request, service, asker)
+    row = await own_run(request, service, asker)
 
     async def lines() -> AsyncIterator[bytes]:
-        async for line in follow(_folder(row), None):
+        async for line in follow(folder_of(row), None):
             yield line.data + b"\n"
 
     return StreamingResponse(lines(), media_type="application/x-ndjson")
@@ -133,8 +132,8 @@ async def run_journal(request: Request, service: Service, asker: Asker) -> Respo
 
 async def run_text(request: Request, service: Service, asker: Asker) -> Response:
     """A text that the journal names by its hash. It is sent as plain text and nothing else: a model or a user wrote it."""
-    row = await _row(request, service, asker)
-    path = stored_text(_folder(row), request.path_params["sha256"])
+    row = await own_run(request, service, asker)
+    path = stored_text(folder_of(row), request.path_params["sha256"])
     headers = {"x-content-type-options": "nosniff", "content-security-policy": "sandbox; default-src 'none'"}
     return FileResponse(path, media_type="text/plain; charset=utf-8", headers=headers)
 
@@ -147,39 +146,15 @@ async def _events(folder: Path, job: Job | None, after: int) -> AsyncGenerator[b
         yield b"id: %d\nevent: %s\ndata: %s\n\n" % (line.seq, line.kind.encode(), line.data)
 
 
-async def _row(request: Request, service: Service, asker: Asker) -> RunRow:
-    """The run that the path names, if it is the asker's. Raises `ApiError` (404), the same for somebody else's."""
-    run_id = _checked(request.path_params["run_id"])
-    row = await service.state.run(run_id, asker.owner)
-    if row is None:
-        raise _no_run(run_id)
-    return row
-
-
 def _sibling(row: RunRow, request: Request, service: Service) -> Sibling | None:
     """The other process of this server that works on the run, if one does."""
     return service.siblings.at(row.instance) if row.status == ACTIVE and not from_sibling(request) else None
 
 
-def _checked(run_id: str) -> str:
-    if not _RUN_ID.fullmatch(run_id):
-        raise _no_run(run_id)
-    return run_id
-
-
-def _no_run(run_id: str) -> ApiError:
-    shown = run_id[:80].encode("unicode_escape").decode("ascii")
-    return ApiError(404, "run_not_found", f"you have no run '{shown}': GET /v1/runs lists those you have")
-
-
-def _folder(row: RunRow) -> Path:
-    return runs_folder() / row.id
-
-
 def _own_budget(row: RunRow) -> BudgetBody | None:
     """The budget that the run began with; None when its journal does not say."""
     try:
-        for record in read_journal(_folder(row)):
+        for record in read_journal(folder_of(row)):
             if isinstance(record.event, RunStarted):
                 return BudgetBody.model_validate(record.event.budget)
     except JournalError as error:
@@ -190,9 +165,9 @@ def _own_budget(row: RunRow) -> BudgetBody | None:
 async def _shown(run_id: str, service: Service, asker: Asker, status: int) -> Response:
     row = await service.state.run(run_id, asker.owner)
     if row is None:
-        raise _no_run(run_id)
+        raise no_run(run_id)
     job = service.runner.job(run_id, asker.owner)
-    answer = await asyncio.to_thread(_answer, _folder(row)) if job is None else None
+    answer = await asyncio.to_thread(_answer, folder_of(row)) if job is None else None
     return JSONResponse(_json(row, working=job is not None and job.working) | {"answer": answer}, status)
 
 

@@ -24,7 +24,7 @@ from longreach.serve.siblings import Siblings
 from longreach.serve.state import State, open_state
 from longreach.serve.tracing import open_tracer
 
-__all__ = ["Service", "Shared", "open_service", "state_place"]
+__all__ = ["Service", "Shared", "open_service"]
 
 _log = logging.getLogger("longreach.serve")
 

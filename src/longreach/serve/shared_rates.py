@@ -30,11 +30,7 @@ def new_table(folder: Path) -> int:
     """An empty table as an open file, to be inherited. Raises OSError."""
     with tempfile.TemporaryFile(dir=folder) as file:
         file.truncate(SLOTS * _SLOT.size)
-        return _kept_open(file.fileno())
-
-
-def _kept_open(descriptor: int) -> int:
-    return fcntl.fcntl(descriptor, fcntl.F_DUPFD_CLOEXEC, 3)
+        return fcntl.fcntl(file.fileno(), fcntl.F_DUPFD_CLOEXEC, 3)  # never in the place of a standard stream
 
 
 class SharedRates:

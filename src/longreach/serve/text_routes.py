@@ -7,13 +7,11 @@ Covers: the HTTP side of it, which the page uses. Does not cover: the texts (`lo
 from __future__ import annotations
 
 import asyncio
-from pathlib import Path
 
 from starlette.requests import Request
 from starlette.responses import JSONResponse, Response
 
-from longreach.runs.store import runs_folder
-from longreach.serve.failures import ApiError
+from longreach.serve.own_runs import folder_of, own_run
 from longreach.serve.runner import Asker
 from longreach.serve.service import Service
 from longreach.viewer.texts import find, heads
@@ -23,18 +21,11 @@ __all__ = ["run_heads", "search_run"]
 
 async def run_heads(request: Request, service: Service, asker: Asker) -> Response:
     """The beginnings of stored texts. `of` has their hashes, with commas between them; those that are not there are left out."""
-    folder = await _own_run(request, service, asker)
+    folder = folder_of(await own_run(request, service, asker))
     return JSONResponse(await asyncio.to_thread(heads, folder, request.query_params.get("of", "").split(",")))
 
 
 async def search_run(request: Request, service: Service, asker: Asker) -> Response:
     """In which stored texts `q` is found, by their hashes, and how often. Upper and lower case are the same."""
-    folder = await _own_run(request, service, asker)
+    folder = folder_of(await own_run(request, service, asker))
     return JSONResponse(await asyncio.to_thread(find, folder, request.query_params.get("q", "")))
-
-
-async def _own_run(request: Request, service: Service, asker: Asker) -> Path:
-    row = await service.state.run(request.path_params["run_id"], asker.owner)
-    if row is None:
-        raise ApiError(404, "run_not_found", "you have no such run: GET /v1/runs lists those you have")
-    return runs_folder() / row.id

@@ -117,9 +117,8 @@ class AnswerFile(Answers):
         if not super().forget(statuses):
             return False
         runs = ({"row": number, "run_id": run_id} for number, run_id in self.runs.items())
-        self._replace(
-            self._runs_path, (*self.taken_out, *runs)
-        )  # first: what was used is in one of the files at any moment
+        # first this one: what was used is in one of the files at any moment
+        self._replace(self._runs_path, (*self.taken_out, *runs))
         self._replace(self.path, self.answered.values())
         return True
 

@@ -86,14 +86,10 @@ export class RunControl {
   }
 
   _cancelBox() {
-    const id = "cancel-title";
-    return el(
-      "dialog",
-      { class: "box", "aria-labelledby": id },
-      el("h2", { id, text: "Cancel this run?" }),
-      el("p", {
-        text: "Its calls end now; what they have cost is spent. It keeps its best answer so far, and can be resumed.",
-      }),
+    return box(
+      "cancel-title",
+      "Cancel this run?",
+      "Its calls end now; what they have cost is spent. It keeps its best answer so far, and can be resumed.",
       el(
         "div",
         { class: "choices" },
@@ -104,14 +100,10 @@ export class RunControl {
   }
 
   _budgetBox() {
-    const id = "resume-title";
-    return el(
-      "dialog",
-      { class: "box", "aria-labelledby": id },
-      el("h2", { id, text: "Resume with a larger budget" }),
-      el("p", {
-        text: "For the whole run, what is spent included. What was answered is not paid again. The server and the key may allow less.",
-      }),
+    return box(
+      "resume-title",
+      "Resume with a larger budget",
+      "For the whole run, what is spent included. What was answered is not paid again. The server and the key may allow less.",
       el(
         "form",
         { onsubmit: (event) => this._takeBudget(event) },
@@ -191,6 +183,11 @@ export class RunControl {
       if (focused) this._focus();
     }
   }
+}
+
+function box(id, title, text, content) {
+  const head = el("h2", { id, text: title });
+  return el("dialog", { class: "box", "aria-labelledby": id }, head, el("p", { text }), content);
 }
 
 function limitField(name, value) {

@@ -5,6 +5,7 @@ Covers: training the newest adapter, keeping all of them. Does not cover: which 
 
 from __future__ import annotations
 
+from abc import ABC, abstractmethod
 from collections.abc import Iterable, Mapping, Sequence
 from typing import Any
 
@@ -16,15 +17,15 @@ from longreach.continual.training.parts.base import PartBase
 __all__ = ["AdapterEachIncrement"]
 
 
-class AdapterEachIncrement(PartBase):
+class AdapterEachIncrement(PartBase, ABC):
     """Adapters pile up; the newest is trained, the earlier ones are frozen."""
 
     def __init__(self, configuration: Lora) -> None:
         self._adapters = Adapters(configuration)
 
+    @abstractmethod
     def taking_part(self) -> Sequence[str]:
         """The adapters that answer, outside of a task's own view."""
-        raise NotImplementedError
 
     def before_increment(self, setting: Setting, increment: Increment) -> None:
         """Add an adapter."""
