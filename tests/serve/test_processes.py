@@ -204,6 +204,24 @@ def test_a_run_is_shown_followed_and_cancelled_through_either_process(served: Se
     assert later.startswith("id: 3\n")
 
 
+def test_a_run_that_waits_is_cancelled_through_either_process_and_resumed(tmp_path: Path) -> None:
+    with server(tmp_path / "home", "--runs", "2") as running:
+        here, there = running.both()
+        works = [started(here, "never"), started(there, "never")]
+        body = {"model": "direct:mine/m", "query": "what?", "context": "x"}
+        waiting = [client.post("/v1/runs", json=body).json()["id"] for client in (here, there)]
+        for run_id in waiting:
+            assert status(here, run_id) == status(there, run_id) == "queued"
+            cancelled = there.post(f"/v1/runs/{run_id}/cancel").json()
+            assert (cancelled["status"], cancelled["reason"], cancelled["cost_usd"]) == ("partial", "cancelled", "0")
+            assert status(here, run_id) == "partial"
+        for run_id in works:
+            here.post(f"/v1/runs/{run_id}/cancel")
+        for run_id in waiting:
+            assert here.post(f"/v1/runs/{run_id}/resume", json={}).status_code == 202
+            assert ended(there, run_id) == "complete"
+
+
 def test_who_finds_the_socket_between_processes_is_not_let_in(served: Served) -> None:
     path = str(served.home / "serve" / "server#1.socket")
     with httpx2.Client(transport=httpx2.HTTPTransport(uds=path), base_url="http://localhost") as client:

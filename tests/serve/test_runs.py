@@ -9,6 +9,8 @@ from typing import Any
 import httpx2
 import pytest
 
+from longreach.errors import ModelError
+from longreach.runs import Settings
 from longreach.runs.store import runs_folder
 from longreach.serve.contexts import safe_name
 from longreach.serve.settings import DiskLimits
@@ -106,6 +108,56 @@ async def test_a_cancelled_run_is_resumed_without_paying_twice(serve: Serve) -> 
         assert len(running.model.asked) == 4  # both steps were not asked again, only the call that was broken off
         again = await client.post(f"/v1/runs/{run_id}/resume", json={})
         assert again.status_code == 409
+
+
+async def test_a_run_that_waits_is_cancelled_at_once_and_can_be_resumed(serve: Serve) -> None:
+    never = {"contains": "never", "text": "late", "latency": 3600}
+    async with serve(never, *FIND, runs=1, queue=2, run=Settings(cache=True)) as running:
+        client = running.http()
+        works, waits = await started(client, query="never"), await started(client)
+        await running.model.until(lambda model: model.in_flight == 1)
+        following = asyncio.create_task(events(client, waits))
+        assert (await client.get(f"/v1/runs/{waits}")).json()["status"] == "queued"
+        answered = await asyncio.gather(*(client.post(f"/v1/runs/{waits}/cancel") for _ in range(3)))
+        for each in answered:
+            cancelled = each.json()
+            assert (each.status_code, cancelled["status"], cancelled["reason"]) == (200, "partial", "cancelled")
+            assert (cancelled["tokens"], cancelled["answer"]["text"]) == (0, "")
+        assert [kind for _, kind, _ in await following] == ["run.opened", "run.started", "run.ended"]
+        assert (len(running.model.asked), running.service.runner.working()) == (1, [works])
+        await client.post(f"/v1/runs/{works}/cancel")
+        assert (await client.post(f"/v1/runs/{waits}/resume", json={})).status_code == 202
+        assert (await events(client, waits))[-1][2]["status"] == "complete"
+
+
+async def test_a_run_is_cancelled_whichever_moment_it_is_in(serve: Serve) -> None:
+    async with serve(*SLOW, run=Settings(cache=True)) as running:
+        runner, client = running.service.runner, running.http()
+        for turns in range(60):  # of the event loop, from before it is admitted until it works
+            starting = asyncio.create_task(started(client))
+            await running.until(lambda: bool(runner._jobs))
+            (job,) = runner._jobs.values()
+            for _ in range(turns):
+                await asyncio.sleep(0)
+            job.cancel()
+            await job.over.wait()
+            shown = (await client.get(f"/v1/runs/{await starting}")).json()
+            assert (shown["status"], shown["reason"]) == ("partial", "cancelled")
+        assert running.model.in_flight == 0
+
+
+async def test_a_run_that_cannot_begin_says_why(serve: Serve, monkeypatch: pytest.MonkeyPatch) -> None:
+    def refuse(_self: object, _choice: object) -> None:
+        raise ModelError("its key is not set")
+
+    async with serve() as running:
+        monkeypatch.setattr("longreach.serve.models.ModelPool.models", refuse)
+        client = running.http()
+        run_id = await started(client)
+        await running.until(lambda: running.service.runner.job(run_id, "") is None)
+        shown = (await client.get(f"/v1/runs/{run_id}")).json()
+        assert (shown["status"], shown["reason"], shown["answer"]) == ("failed", "its key is not set", None)
+        assert not (runs_folder() / run_id).exists()
 
 
 async def test_a_run_outlives_the_client_that_started_it(serve: Serve) -> None:

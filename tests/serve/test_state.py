@@ -149,8 +149,6 @@ async def test_a_run_is_its_owner_s(state: State) -> None:
     assert [each.id for each in await state.runs(one.id, 2, "run-0003")] == ["run-0002", "run-0001"]
     assert await state.runs(other.id, 10) == []
     assert len(await state.unended_runs()) == 5
-    await state.forget_run("run-0001")
-    assert await state.run("run-0001", one.id) is None
 
 
 async def test_a_run_that_goes_on_is_not_entered_again(state: State) -> None:

@@ -13,7 +13,7 @@ from typing import Protocol
 
 from longreach.errors import LongreachError
 from longreach.runs import Record
-from longreach.runs.events import CallFailed, RunEnded
+from longreach.runs.events import CallFailed, RunEnded, RunStarted
 from longreach.runs.store import ROOT_BRANCH
 
 __all__ = ["Job", "Watcher"]
@@ -34,7 +34,7 @@ class Job:
     """A run that waits, works, or has just ended.
 
     ended: the run's last event, once it has one. error: why it could not begin, or what ended it out of order.
-    last_failure: the kind of the last model call that failed for good.
+    last_failure: the kind of the last model call that failed for good. over: set when nothing more will happen.
     """
 
     run_id: str
@@ -47,17 +47,19 @@ class Job:
     working: bool = False
     last_failure: str = ""
     task: asyncio.Task[None] | None = None
+    over: asyncio.Event = field(default_factory=asyncio.Event)
+    _cancelled: bool = False
+    _breakable: bool = False  # whether breaking off its task leaves a journal with the run's end, or none
     _followers: set[asyncio.Event] = field(default_factory=set)
 
     @property
     def done(self) -> bool:
         """Whether nothing more will happen."""
-        return self.task is not None and self.task.done()
+        return self.over.is_set()
 
     async def wait(self) -> RunEnded:
         """The run's end. Raises what kept it from beginning, or from ending in order. Cancelling the wait leaves the run alone."""
-        assert self.task is not None
-        await asyncio.wait([self.task])
+        await self.over.wait()
         if self.error is not None:
             raise self.error
         if self.ended is None:
@@ -65,9 +67,28 @@ class Job:
         return self.ended
 
     def cancel(self) -> None:
-        """End the run, its calls and its child runs; it keeps its best answer so far."""
-        if self.task is not None:
+        """End the run, its calls and its child runs; it keeps its best answer so far. One that has not begun ends as soon as its journal
+        says what was asked, so that it can be resumed. Does nothing to a run that has ended.
+        """
+        self._cancelled = True
+        if self._breakable and self.task is not None:
+            self._breakable = False  # once: a second time would break off what the first one cleans up
             self.task.cancel()
+
+    async def take(self, slots: asyncio.Semaphore) -> bool:
+        """Wait for a slot, in the run's own task; False, and no slot, when the run is cancelled before there is one."""
+        self._breakable = not self._cancelled
+        if not self._breakable:
+            return False
+        try:
+            return await slots.acquire()
+        except asyncio.CancelledError:
+            if not self._cancelled or self.task is None:
+                raise
+            self.task.uncancel()
+            return False
+        finally:
+            self._breakable = False
 
     def follow(self, changed: asyncio.Event) -> Callable[[], None]:
         """Have `changed` set whenever the journal has grown or the run has ended; what is returned ends that."""
@@ -79,8 +100,11 @@ class Job:
     def record(self, record: Record) -> None:
         """A record was written."""
         event = record.event
-        if isinstance(event, RunEnded) and event.branch == ROOT_BRANCH:
+        if isinstance(event, RunStarted) and event.branch == ROOT_BRANCH:
+            self._begin()
+        elif isinstance(event, RunEnded) and event.branch == ROOT_BRANCH:
             self.ended = event
+            self._breakable = False
         elif isinstance(event, CallFailed):
             self.last_failure = event.error
         for watcher in self.watchers:
@@ -96,3 +120,10 @@ class Job:
         """Wake those who follow."""
         for each in self._followers:
             each.set()
+
+    # --- inside
+
+    def _begin(self) -> None:
+        self._breakable = True
+        if self._cancelled:
+            self.cancel()

@@ -88,8 +88,7 @@ async def cancel_run(request: Request, service: Service, asker: Asker) -> Respon
     job = service.runner.job(row.id, asker.owner)
     if job is not None:
         job.cancel()
-        if job.task is not None:
-            await asyncio.wait([job.task])
+        await job.over.wait()
     return await _shown(row.id, service, asker, 200)
 
 

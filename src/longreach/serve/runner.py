@@ -8,7 +8,8 @@ from __future__ import annotations
 
 import asyncio
 import logging
-from collections.abc import Awaitable, Callable
+from collections.abc import AsyncIterator, Awaitable, Callable
+from contextlib import asynccontextmanager
 from dataclasses import dataclass, replace
 from decimal import Decimal
 from pathlib import Path
@@ -39,6 +40,7 @@ __all__ = ["Asker", "Plan", "Runner"]
 
 BUSY_SECONDS = 2.0  # after which a client may try again when the queue is full
 INTERRUPTED = "interrupted"
+NEVER_BEGAN = "cancelled before it began: ask again"
 _log = logging.getLogger("longreach.serve")
 
 
@@ -146,11 +148,11 @@ class Runner:
     async def drain(self, seconds: float) -> None:
         """Refuse new runs, let those that go on end for so long, then cancel the rest."""
         self.draining = True
-        tasks = [job.task for job in self._jobs.values() if job.task]
-        if tasks:
-            _, late = await asyncio.wait(tasks, timeout=seconds)
+        jobs = {job.task: job for job in self._jobs.values() if job.task}
+        if jobs:
+            _, late = await asyncio.wait(jobs, timeout=seconds)
             for each in late:
-                each.cancel()
+                jobs[each].cancel()
             if late:
                 await asyncio.wait(late)
         await self._pool.close()
@@ -193,12 +195,8 @@ class Runner:
 
     async def _work(self, job: Job, choice: Choice, budget: Budget, work: Work) -> None:
         try:
-            async with self._slots:
-                job.working = True
-                self._working += 1
-                self._show_counts()
-                async with self._pool.models(choice) as models:
-                    await work(job, models, budget)
+            async with self._turn(job), self._pool.models(choice) as models:
+                await work(job, models, budget)
         except asyncio.CancelledError:
             # its end is in the journal already, or it never began; whoever waits is told by `ended`
             _log.info("run %s was cancelled", job.run_id)
@@ -216,6 +214,19 @@ class Runner:
                 self._leave(job)
                 job.notify()
 
+    @asynccontextmanager
+    async def _turn(self, job: Job) -> AsyncIterator[None]:
+        """The run's turn to work. One that is cancelled while it waits is not kept waiting: it ends as it begins."""
+        taken = await job.take(self._slots)
+        try:
+            job.working = taken
+            self._working += taken
+            self._show_counts()
+            yield
+        finally:
+            if taken:
+                self._slots.release()
+
     async def _write_end(self, job: Job, choice: Choice) -> None:
         """Enter the end into the state. When that fails, the journal has it, and the next start finds it there."""
         ended = job.ended
@@ -224,7 +235,8 @@ class Runner:
             if ended is not None:
                 await self._state.end_run(job.run_id, ended.status, ended.reason, _spending(spent_of(ended.usage)))
             elif _remove_empty(job.folder):
-                await self._state.forget_run(job.run_id)
+                reason = str(job.error or NEVER_BEGAN)
+                await self._state.end_run(job.run_id, "failed", reason, Spending())
             else:
                 left = await asyncio.to_thread(_what_was_left, job.folder)
                 await self._state.end_run(job.run_id, *left)
@@ -243,6 +255,7 @@ class Runner:
 
     def _leave(self, job: Job) -> None:
         self._jobs.pop(job.run_id, None)
+        job.over.set()
         self._working -= job.working
         self._show_counts()
 

@@ -29,6 +29,8 @@ async def execute(strategy: Strategy, query: str, context: Context, run: Run) ->
     run.record(_started(strategy, query, context, run))
     try:
         try:
+            if (task := asyncio.current_task()) and task.cancelling():
+                await asyncio.sleep(0)  # a run that was cancelled before it began ends here, before it asks anything
             await load(run.models.root)
             answer = await strategy.answer(query, context, run)
         finally:

@@ -145,10 +145,6 @@ class State:
         values = (status, reason, nano(spending.usd), spending.tokens, run_id)
         await self._database.run(Change(sql, values))
 
-    async def forget_run(self, run_id: str) -> None:
-        """A run that never began leaves no trace."""
-        await self._database.run(Change("DELETE FROM runs WHERE id = ?", (run_id,)))
-
     async def run(self, run_id: str, owner: str) -> RunRow | None:
         """The owner's run; None when there is none or it is somebody else's."""
         sql = f"SELECT {_RUN} FROM runs WHERE id = ? AND owner = ?"

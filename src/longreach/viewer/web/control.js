@@ -10,7 +10,6 @@ import { clean } from "./format.js";
 
 const GOES_ON = new Set(["queued", "running"]);
 const LIMITS = { usd: "US dollars", tokens: "Tokens", calls: "Calls", seconds: "Seconds", steps: "Steps" };
-const NEVER_BEGAN = "gone";
 const QUEUED_MS = 2_000;
 
 /** What can be done now with a run as the server has it: 'cancel', 'resume', 'enlarge' (resume with more) or ''. */
@@ -21,12 +20,11 @@ function possible(run, begun) {
 }
 
 /**
- * The buttons. `server`: the API; `id`: the run's; `budget()`: what it may use, null before it has begun. `onResumed()`: it goes on;
- * `onGone()`: it was cancelled before it began, and there is no such run any more.
+ * The buttons. `server`: the API; `id`: the run's; `budget()`: what it may use, null before it has begun. `onResumed()`: it goes on.
  */
 export class RunControl {
-  constructor({ server, id, budget, onResumed, onGone }) {
-    Object.assign(this, { _server: server, _id: id, _budget: budget, _onResumed: onResumed, _onGone: onGone });
+  constructor({ server, id, budget, onResumed }) {
+    Object.assign(this, { _server: server, _id: id, _budget: budget, _onResumed: onResumed });
     this._timer = 0;
     this._asked = 0;
     this._cancel = button("Cancel run", () => this._asking.showModal(), { hidden: true });
@@ -122,20 +120,8 @@ export class RunControl {
 
   async _end() {
     this._asking.close();
-    const run = await this._do(this._cancel, "cancelling…", () => this._ended());
-    if (!run) return;
-    setText(this._said, run.reason === "cancelled" ? "cancelled" : "");
-    if (run.status === NEVER_BEGAN) this._onGone();
-  }
-
-  /** The run once it has ended. The server forgets one that has not begun. */
-  async _ended() {
-    try {
-      return await this._server.cancel(this._id);
-    } catch (error) {
-      if (error.status !== 404 || this._budget() !== null) throw error;
-      return { status: NEVER_BEGAN };
-    }
+    const run = await this._do(this._cancel, "cancelling…", () => this._server.cancel(this._id));
+    if (run) setText(this._said, run.reason === "cancelled" ? "cancelled" : "");
   }
 
   _resumeOrAsk() {

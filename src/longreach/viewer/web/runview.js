@@ -24,7 +24,6 @@ const STATES = {
   reading: "reading…",
   live: "live",
   reconnecting: "connection lost, trying again",
-  gone: "cancelled before it began: nothing was spent",
   stopped: "its process has ended, before the run did: longreach resume goes on",
 };
 
@@ -74,7 +73,7 @@ export class RunView {
     const before = this._state;
     this._state = state;
     this.trajectory.stands = state !== "live" && state !== "reconnecting";
-    if (state !== before && state !== "gone") this._control?.refresh();
+    if (state !== before) this._control?.refresh();
     this._changed();
   }
 
@@ -105,11 +104,6 @@ export class RunView {
     }[event.key];
     if (action) action();
     return Boolean(action);
-  }
-
-  _gone() {
-    this.close();
-    this._stands("gone");
   }
 
   // --- parts
@@ -152,7 +146,6 @@ export class RunView {
           id: this._id,
           budget: () => this.trajectory.root && (this.trajectory.root.event.budget ?? {}),
           onResumed: () => this._resumed(),
-          onGone: () => this._gone(),
         })
       : null;
   }
