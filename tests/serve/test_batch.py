@@ -21,7 +21,7 @@ from longreach.models.script import parse_script
 from longreach.models.scripted import ScriptedModel
 from longreach.models.scripted_server import ScriptedServer
 from longreach.options import Options
-from longreach.runs import Budget
+from longreach.runs import Budget, RunUsage
 from longreach.runs.store import list_runs
 from longreach.serve.batch import BatchOptions, Question, read_questions, run_batch
 from longreach.serve.batch.answers import AnswerFile
@@ -341,6 +341,22 @@ async def test_an_unknown_model_is_found_before_anything_is_asked(tmp_path: Path
     with pytest.raises(UsageError, match="row 2: unknown model 'nowhere/m'"):
         await run_batch(questions, out, options(scripted))
     assert (out.read_bytes(), scripted.requests) == (b"", [])
+
+
+async def test_a_model_of_a_row_to_be_asked_again_is_checked_before_its_answer_is_forgotten(tmp_path: Path) -> None:
+    rows = [{"query": f"number {n}?", "context": "x", "options": {"model": f"nowhere{n}/m"}} for n in (1, 2)]
+    questions, out = ask_file(tmp_path, *rows), tmp_path / "out.jsonl"
+    usage = RunUsage().to_json()
+    ended = {"text": "", "reason": "", "confidence": None, "usage": usage, "run_id": "r"}
+    with AnswerFile(out) as answers:
+        for question, status in zip(questions, ("complete", "failed"), strict=True):
+            answers.write({"row": question.number, "key": question.key, "status": status, **ended})
+    before = out.read_bytes()
+    with pytest.raises(UsageError, match="row 2: unknown model 'nowhere2/m'"):
+        await run_batch(questions, out, options(model(), again=("failed",)))
+    assert (out.read_bytes(), (tmp_path / "out.jsonl.runs").read_bytes()) == (before, b"")
+    summary = await run_batch(questions, out, options(model()))  # what stays answered needs no model
+    assert (summary.left, summary.statuses) == (0, {"complete": 1, "failed": 1})
 
 
 async def test_nothing_is_put_beside_a_file_that_is_none_of_answers(tmp_path: Path) -> None:

@@ -55,6 +55,11 @@ class Answers:
                     f"{self.path} holds answers to other questions (row {number} differs): give another --out, or remove it"
                 )
 
+    def is_left(self, question: Question, again: Iterable[str] = ()) -> bool:
+        """Whether it has no answer, or one with a status of `again`."""
+        row = self.answered.get(question.number)
+        return row is None or row["status"] in again
+
     def forget(self, statuses: Iterable[str]) -> bool:
         """Take rows of these statuses out, so that they are asked again; whether there were any."""
         dropped = [number for number, row in self.answered.items() if row["status"] in statuses]

@@ -71,7 +71,7 @@ async def run_batch(
     """
     with AnswerFile(out) as file:
         file.check(questions)
-        check_models((each for each in questions if each.number not in file.answered), options.options)
+        check_models((each for each in questions if file.is_left(each, options.again)), options.options)
         file.forget(options.again)
         async with options.place(options.total, options.rows) as place:
             return await _Batch(questions, file, options, place, progress).ask_all()

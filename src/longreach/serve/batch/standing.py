@@ -36,7 +36,7 @@ class Standing:
 
 def standing_of(questions: Iterable[Question], answers: Answers) -> Standing:
     """How far the batch of these questions is."""
-    waiting = tuple(each for each in questions if each.number not in answers.answered)
+    waiting = tuple(each for each in questions if answers.is_left(each))
     begun = {}
     for question in waiting:
         run_id = answers.runs.get(question.number)
