@@ -9,6 +9,7 @@ Does not cover: other languages; a block of shell must be `console`, so that it 
 
 from __future__ import annotations
 
+import argparse
 import asyncio
 import os
 import re
@@ -22,6 +23,7 @@ from pathlib import Path
 
 import pytest
 
+from longreach.cli import _parser
 from longreach.models.endpoints import load_endpoints
 from longreach.models.script import load_script
 from longreach.models.scripted_server import ScriptedServer
@@ -216,3 +218,19 @@ def test_the_python_page_names_every_option() -> None:
     page = (ROOT / "docs" / "python.md").read_text("utf-8")
     for each in (*fields(Options), *fields(Budget), *fields(Settings)):
         assert f"`{each.name}`" in page, each.name
+
+
+def test_every_option_of_the_command_stands_in_a_page() -> None:
+    pages = "\n".join(page.read_text("utf-8") for page in PAGES)
+    named = set(re.findall(r"--[a-z][a-z-]*[a-z]", pages))
+    assert sorted(_options_of(_parser()) - named - {"--help"}) == []
+
+
+def _options_of(parser: argparse.ArgumentParser) -> set[str]:
+    """The long options of a command and of those below it."""
+    found: set[str] = set()
+    for action in parser._actions:
+        found.update(each for each in action.option_strings if each.startswith("--"))
+        if isinstance(action, argparse._SubParsersAction):
+            found.update(*map(_options_of, action.choices.values()))
+    return found
