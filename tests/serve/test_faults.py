@@ -29,6 +29,7 @@ from longreach.models.scripted_server import ScriptedServer
 from longreach.runs import read_journal
 from longreach.runs.store import list_runs, runs_folder
 from longreach.serve.settings import DiskLimits, TimeLimits
+from longreach.serve.state import database
 from tests.serve.conftest import ASKED, FIND, Running, Serve, write_endpoint
 from tests.serve.test_runs import ASK, SLOW, events, started
 
@@ -265,17 +266,15 @@ async def test_a_database_that_fails_is_told_and_the_run_s_end_is_found_later(
         client = running.http()
         run_id = await started(client, model="direct:mine/m")
         await running.model.until(lambda model: model.in_flight == 1)
-        database: Any = running.service.state._database
-        working = database._run
 
         def broken(connection: sqlite3.Connection, work: Any) -> Any:
             raise sqlite3.OperationalError("disk I/O error")
 
-        monkeypatch.setattr(database, "_run", broken)
-        assert (await client.get("/v1/runs")).status_code == 503
-        assert (await client.get("/healthz")).status_code == 503
-        await running.until(lambda: not running.service.runner._jobs)
-        monkeypatch.setattr(database, "_run", working)
+        with monkeypatch.context() as patched:
+            patched.setattr(database, "_run", broken)
+            assert (await client.get("/v1/runs")).status_code == 503
+            assert (await client.get("/healthz")).status_code == 503
+            await running.until(lambda: not running.service.runner._jobs)
     async with serve() as running:
         assert (await running.http().get(f"/v1/runs/{run_id}")).json()["status"] == "complete"
     assert (runs_folder() / run_id).is_dir()

@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import asyncio
+import contextlib
 import os
+import sqlite3
 import tempfile
 import threading
 from collections.abc import AsyncIterator, Callable, Iterator
@@ -17,7 +19,7 @@ from longreach.errors import UsageError
 from longreach.serve.failures import ApiError, StateError
 from longreach.serve.keys import hash_key, make_key
 from longreach.serve.state import ContextRow, Key, KeyLimits, NewRun, Spending, State, open_state
-from longreach.serve.state.database import SQLiteDatabase, Transaction
+from longreach.serve.state.database import Change, SQLiteDatabase, Transaction
 from tests.serve.postgres import postgres_server
 
 
@@ -242,8 +244,10 @@ def test_a_limit_of_nothing_is_refused(limits: dict[str, int]) -> None:
         KeyLimits(**limits)  # type: ignore[arg-type]
 
 
-async def test_what_is_asked_for_at_once_is_done_in_order_and_fails_alone(tmp_path: Path) -> None:
+@pytest.mark.parametrize("brief", [False, True])
+async def test_what_is_asked_for_at_once_is_done_in_order_and_fails_alone(tmp_path: Path, brief: bool) -> None:
     database = SQLiteDatabase(tmp_path / "rows.sqlite")
+    run = database.run_brief if brief else database.run
     done: list[int] = []
 
     def work(number: int) -> Callable[[Transaction], int]:
@@ -258,13 +262,13 @@ async def test_what_is_asked_for_at_once_is_done_in_order_and_fails_alone(tmp_pa
 
     try:
         await database.run(lambda t: t.execute("CREATE TABLE rows (number INTEGER UNIQUE)"))
-        results = await asyncio.gather(*(database.run(work(number)) for number in range(20)), return_exceptions=True)
+        results = await asyncio.gather(*(run(work(number)) for number in range(20)), return_exceptions=True)
         kept = [number for number in range(20) if number % 3 != 1]
         assert done == list(range(20))
         assert [result for result in results if isinstance(result, int)] == kept
         assert sum(isinstance(result, ApiError) for result in results) == 20 - len(kept)
         assert await database.look("SELECT number FROM rows ORDER BY number") == [(number,) for number in kept]
-        twice, new = await asyncio.gather(database.run(work(0)), database.run(work(90)), return_exceptions=True)
+        twice, new = await asyncio.gather(run(work(0)), run(work(90)), return_exceptions=True)
         assert isinstance(twice, StateError)
         assert "UNIQUE" in str(twice)
         assert new == 90
@@ -289,4 +293,41 @@ async def test_work_that_nobody_waits_for_any_more_is_not_begun(tmp_path: Path) 
         assert done == [0, 2]
     finally:
         holding.set()
+        await database.close()
+
+
+async def test_brief_work_does_not_wait_for_another_writer_on_the_event_loop(tmp_path: Path) -> None:
+    path = tmp_path / "rows.sqlite"
+    database = SQLiteDatabase(path)
+    try:
+        await database.run(lambda t: t.execute("CREATE TABLE rows (number INTEGER UNIQUE)"))
+        with contextlib.closing(sqlite3.connect(path, isolation_level=None)) as other:
+            other.execute("BEGIN IMMEDIATE")
+            tasks = [
+                asyncio.create_task(database.run_brief(Change("INSERT INTO rows VALUES (?)", (n,)))) for n in (1, 2)
+            ]
+            for _ in range(20):
+                await asyncio.sleep(0)  # the loop goes on
+            assert not any(each.done() for each in tasks)
+            other.execute("COMMIT")
+        assert await asyncio.gather(*tasks) == [1, 1]
+        assert await database.look("SELECT number FROM rows") == [(1,), (2,)]
+    finally:
+        await database.close()
+
+
+async def test_the_log_of_brief_work_does_not_grow_for_ever(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("longreach.serve.state.database.CHECKPOINT_AFTER", 5)
+    database = SQLiteDatabase(tmp_path / "rows.sqlite")
+    log = tmp_path / "rows.sqlite-wal"
+    try:
+        await database.run(lambda t: t.execute("CREATE TABLE rows (text TEXT)"))
+        sizes = []
+        for number in range(60):
+            await database.run_brief(Change("INSERT INTO rows VALUES (?)", ("x" * 4000,)))
+            if number % 5 == 4:
+                await database.run(lambda t: 0)  # behind the checkpoint, on the same thread
+                sizes.append(log.stat().st_size)
+        assert sizes[-1] < 2 * sizes[0]
+    finally:
         await database.close()

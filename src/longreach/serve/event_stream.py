@@ -1,7 +1,7 @@
 """Server-sent events to one client.
 
 Covers: pings, a client that goes away, what is to happen when the stream ends. Does not cover: the events, a client that takes nothing
-(`serve.send_limit`).
+(`serve.connection`).
 
 Two tasks a stream and no task group: with a task for each of these concerns they took an eighth of the server's time a request.
 """

@@ -22,9 +22,9 @@ from starlette.types import ASGIApp
 
 from longreach import event_loop
 from longreach.serve.application import create_application
+from longreach.serve.connection import ConnectionConfig
 from longreach.serve.listening import BACKLOG, check_keys, listen, url_of
 from longreach.serve.pages import page_routes
-from longreach.serve.send_limit import SendLimit
 from longreach.serve.service import Service
 from longreach.serve.settings import ServeSettings
 
@@ -59,8 +59,9 @@ async def _serve(settings: ServeSettings) -> None:
 
 def config_of(application: ASGIApp, settings: ServeSettings) -> uvicorn.Config:
     """How uvicorn speaks HTTP for an application."""
-    return uvicorn.Config(
-        SendLimit(application, settings.time.send),
+    return ConnectionConfig(
+        application,
+        send_seconds=settings.time.send,
         log_level=logging.WARNING,
         access_log=False,
         proxy_headers=False,  # the address of a client is what the socket says

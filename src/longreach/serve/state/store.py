@@ -136,7 +136,13 @@ class State:
 
     async def admit(self, run: NewRun, limits: KeyLimits) -> Grant:
         """Enter a run (or enter it again, to be resumed) and reserve what it may use. Raises `ApiError` when its key allows no more."""
-        return await self._database.run(lambda t: self._admit(t, run, limits))
+        if not run.owner:  # no key, no limits
+            grant = Grant(None if run.usd is None else floor(run.usd), run.tokens)
+            _check_entered(run, await self._database.run_brief(self._entry(run, grant)))
+            return grant
+        # what a key has used is the sum over its runs, which may be many
+        run_work = self._database.run if limits.of_sums else self._database.run_brief
+        return await run_work(lambda t: self._admit(t, run, limits))
 
     async def end_run(self, run_id: str, status: str, reason: str, spending: Spending) -> None:
         """A run has ended; what was reserved and not spent is free again."""
@@ -209,24 +215,27 @@ class State:
     # --- inside
 
     def _admit(self, t: Transaction, run: NewRun, limits: KeyLimits) -> Grant:
-        if run.owner and not t.execute(
-            "UPDATE keys SET admissions = admissions + 1 WHERE id = ? AND revoked IS NULL", (run.owner,)
-        ):
+        if not t.execute("UPDATE keys SET admissions = admissions + 1 WHERE id = ? AND revoked IS NULL", (run.owner,)):
             raise ApiError(401, "invalid_api_key", "this API key was revoked")
         grant = _grant(t, run, limits, 1 if limits.runs is None else _free_runs(t, run, limits.runs))
-        more = Grant(
-            None if grant.usd is None else max(Decimal(0), grant.usd - run.spent.usd),
-            None if grant.tokens is None else max(0, grant.tokens - run.spent.tokens),
-        )
+        _check_entered(run, self._entry(run, grant)(t))
+        return grant
+
+    def _entry(self, run: NewRun, grant: Grant) -> Change:
+        """A run that begins, with what it has not spent of its grant reserved; changes no row where it still goes on."""
+        more_usd = None if grant.usd is None else max(Decimal(0), grant.usd - run.spent.usd)
+        more_tokens = None if grant.tokens is None else max(0, grant.tokens - run.spent.tokens)
         values = (
             *(run.id, run.owner, self._instance, time.time(), _today(), run.model),
             *(run.query[:QUERY_CHARS].replace("\0", ""), ACTIVE, ""),
-            *(nano(more.usd) or 0, more.tokens or 0, nano(run.spent.usd), run.spent.tokens),
+            *(nano(more_usd) or 0, more_tokens or 0, nano(run.spent.usd), run.spent.tokens),
         )
-        entered = t.execute(_ENTER, (*values, ACTIVE))
-        if not entered:
-            raise ApiError(409, "still_running", f"the run {run.id} still goes on: follow its events")
-        return grant
+        return Change(_ENTER, (*values, ACTIVE))
+
+
+def _check_entered(run: NewRun, rows: int) -> None:
+    if not rows:
+        raise ApiError(409, "still_running", f"the run {run.id} still goes on: follow its events")
 
 
 def _free_runs(t: Transaction, run: NewRun, most: int) -> int:

@@ -70,6 +70,12 @@ class KeyLimits:
             if value is not None and not value > 0:
                 raise UsageError(f"a key's {name.replace('_', ' ')} must be more than 0, not {value}")
 
+    @property
+    def of_sums(self) -> bool:
+        """Whether they limit several runs together."""
+        together = (self.usd, self.usd_per_day, self.tokens, self.tokens_per_day, self.runs)
+        return any(each is not None for each in together)
+
     def to_json(self) -> dict[str, Any]:
         """Only what is limited; dollars as strings."""
         values = {name: getattr(self, name) for name in self.__dataclass_fields__}
