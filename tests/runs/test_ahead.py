@@ -13,9 +13,15 @@ from longreach.errors import UsageError
 from longreach.models.base import Completion, Usage
 from longreach.runs import Budget, Ledger, Settings
 from longreach.runs.ahead import Ahead, EarlyAnswer, most_ahead
+from longreach.runs.events import AheadEnded, AheadStarted
 from longreach.runs.ledger import Amount
 
-ANSWER = EarlyAnswer(Completion("yes", Usage(), "stop", 0.0), Decimal(0), Amount(1), ())
+ANSWER = EarlyAnswer(
+    Completion("yes", Usage(), "stop", 0.0),
+    Decimal(0),
+    AheadStarted("0", "0/s1/a1", "m", "k", [], {}, {}),
+    AheadEnded("0", "0/s1/a1", "yes", "", {}, False, "0", "stop", 0.0),
+)
 
 
 def begin(ahead: Ahead, key: str) -> None:

@@ -88,6 +88,8 @@ class Breaker:
             self._probing = self._probing and not probing
 
     def _answered(self) -> None:
+        if not self._failures and self._open_until is None:
+            return
         with self._lock:
             self._failures, self._open_until, self._probing = 0, None, False
 

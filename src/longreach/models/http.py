@@ -56,8 +56,10 @@ MAX_ERROR_BYTES = 64 << 10
 ONCE = RetryPolicy(attempts=1, unreachable_attempts=1)
 AFTERMATH_SECONDS = 5.0  # how long a stream may take from the reply's end to its usage and its own end
 END_SECONDS = 0.25  # how long it may take from its last event to its own end
+SLACK = 0.01  # of a time limit, by which a deadline may be early: to move it takes longer than to read most pieces of a reply
 
 _log = logging.getLogger(__name__)
+_decode = json.JSONDecoder().decode
 
 
 @dataclass(frozen=True, slots=True)
@@ -200,11 +202,12 @@ class HTTPModel:
         if self._session is None:
             self._session = acquire_session()
         reply = Reply(observer)
-        limits = self._traits.timeouts
+        failure: ModelError | None = None
+        limits, loop = self._traits.timeouts, asyncio.get_running_loop()
         started = time.perf_counter()
         try:
             async with asyncio.timeout(min(limits.first, limits.total)) as deadline:
-                end = asyncio.get_running_loop().time() + limits.total
+                end = loop.time() + limits.total
                 response = await self._session.post(
                     self._url,
                     data=self._encoder.encode(body),
@@ -212,13 +215,14 @@ class HTTPModel:
                     proxy=self._proxy,
                     allow_redirects=False,  # a key must not be carried elsewhere
                 )
-                deadline.reschedule(end)
                 async with response:
                     if response.status != 200:
+                        deadline.reschedule(end)
                         return await self._refusal(response, body, key)
-                    await self._read(response, reply)
+                    await self._read(response, _Body(response.content, reply, limits, deadline, end), reply)
         except TimeoutError:
-            failure: ModelError = ModelTimeout(self._timeout_message(reply), possibly_charged=True)
+            if reply.finish is None:  # otherwise the reply is whole, and only what follows it is missing
+                failure = ModelTimeout(self._timeout_message(reply), possibly_charged=True)
         except (aiohttp.ClientConnectorError, aiohttp.ClientProxyConnectionError) as error:
             failure = Unreachable(
                 f"cannot connect to {self._where}: {redact(str(error), key)}; check the base URL and the network"
@@ -233,10 +237,10 @@ class HTTPModel:
             )
         except ModelError as error:
             failure = _with_place(error, self._where, key)
-        else:
-            latency = time.perf_counter() - started
-            return reply.completion(request, latency=latency, hides_reasoning=self._endpoint.hides_reasoning)
-        return failure
+        if failure is not None:
+            return failure
+        latency = time.perf_counter() - started
+        return reply.completion(request, latency=latency, hides_reasoning=self._endpoint.hides_reasoning)
 
     def _headers(self, key: str | None) -> dict[str, str]:
         headers = {
@@ -280,13 +284,12 @@ class HTTPModel:
 
     # --- reading the reply
 
-    async def _read(self, response: aiohttp.ClientResponse, reply: Reply) -> None:
+    async def _read(self, response: aiohttp.ClientResponse, body: _Body, reply: Reply) -> None:
         """Feed the whole reply. Raises `ModelError` or aiohttp's own errors."""
         if response.content_type == "text/event-stream":
-            await self._read_stream(response, reply)
+            await self._read_stream(body, reply)
             return
         raw = bytearray()
-        body = _Body(response, reply, self._traits.timeouts)
         while piece := await body.next_piece():
             reply.arriving = True
             raw += piece
@@ -294,16 +297,15 @@ class HTTPModel:
         if not reply.begun:
             raise BadResponse("the reply has no choices", possibly_charged=True)
 
-    async def _read_stream(self, response: aiohttp.ClientResponse, reply: Reply) -> None:
+    async def _read_stream(self, body: _Body, reply: Reply) -> None:
         try:
-            await self._read_events(response, reply)
-        except (TimeoutError, aiohttp.ClientError, BadResponse):
-            if reply.finish is None:  # otherwise the reply is whole, and only what follows it is missing
+            await self._read_events(body, reply)
+        except (aiohttp.ClientError, BadResponse):
+            if reply.finish is None:  # as with a time limit
                 raise
 
-    async def _read_events(self, response: aiohttp.ClientResponse, reply: Reply) -> None:
+    async def _read_events(self, body: _Body, reply: Reply) -> None:
         decoder = EventDecoder()
-        body = _Body(response, reply, self._traits.timeouts)
         while piece := await body.next_piece():
             for event in decoder.feed(piece):
                 if event == b"[DONE]":
@@ -323,7 +325,7 @@ class HTTPModel:
 
     def _feed(self, reply: Reply, data: bytes) -> None:
         try:
-            chunk = json.loads(data)
+            chunk = _decode(data.decode("utf-8", "surrogatepass").removeprefix("\ufeff"))
         except (ValueError, RecursionError):
             quoted = data[:80].decode("utf-8", "replace")
             raise BadResponse(f"invalid JSON in the reply: {quoted!r}", possibly_charged=True) from None
@@ -336,24 +338,38 @@ class HTTPModel:
 
 
 class _Body:
-    """The body of a response as it arrives, within the time limits."""
+    """The body of a response as it arrives, within the time limits. end: when the whole attempt must be over, by the loop's clock."""
 
-    def __init__(self, response: aiohttp.ClientResponse, reply: Reply, limits: Timeouts) -> None:
-        self._content = response.content
+    def __init__(
+        self, content: aiohttp.StreamReader, reply: Reply, limits: Timeouts, deadline: asyncio.Timeout, end: float
+    ) -> None:
+        self._content = content
         self._reply = reply
         self._limits = limits
+        self._deadline = deadline
+        self._end = end
+        self._loop = asyncio.get_running_loop()
         self._size = 0
 
     async def next_piece(self) -> bytes:
-        """What has arrived since, empty at the end. Raises TimeoutError when that takes too long, `BadResponse` when it is too much."""
+        """What has arrived since, empty at the end. Runs into the deadline when that takes too long, raises `BadResponse` when it is too
+        much.
+        """
         piece = self._content.read_nowait()
         if not piece:
-            async with asyncio.timeout(self._patience()):
-                piece = await self._content.readany()
+            self._set_deadline()
+            piece = await self._content.readany()
         self._size += len(piece)
         if self._size > MAX_REPLY_BYTES:
             raise BadResponse(f"the reply is longer than {MAX_REPLY_BYTES >> 20} MiB", possibly_charged=True)
         return piece
+
+    def _set_deadline(self) -> None:
+        patience = self._patience()
+        when = min(self._end, self._loop.time() + patience)
+        later = when - (self._deadline.when() or 0.0)
+        if not 0 <= later <= patience * SLACK:
+            self._deadline.reschedule(when)
 
     def _patience(self) -> float:
         limit = self._limits.idle if self._reply.arriving else self._limits.first

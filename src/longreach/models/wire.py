@@ -164,7 +164,8 @@ class Reply:
         if not isinstance(piece, dict):
             raise BadResponse("a choice's message is not an object", possibly_charged=True)
         self._take(piece)
-        self._take_logprobs(choice.get("logprobs"))
+        if logprobs := choice.get("logprobs"):
+            self._take_logprobs(logprobs)
         if isinstance(finish := choice.get("finish_reason"), str) and finish:
             if finish in _BROKEN_OFF:
                 raise ProviderUnavailable(f"the reply was broken off ({finish})", possibly_charged=True)
@@ -172,7 +173,8 @@ class Reply:
         self.arriving = self.arriving or self.begun
 
     def _take(self, piece: Mapping[str, Any]) -> None:
-        text, thought = _content(piece.get("content"))
+        content = piece.get("content")
+        text, thought = (content, "") if type(content) is str else _content(content)
         reasoning = piece.get("reasoning_content") or piece.get("reasoning")
         thought += reasoning if isinstance(reasoning, str) else ""
         if thought:
@@ -237,8 +239,9 @@ def _upper_bound(request: Request, output: str, *, whole: bool) -> Usage:
 
 def usage_of(chunk: Mapping[str, Any]) -> Usage | None:
     """The usage in a reply or chunk, whatever the provider calls its counts; None when it has none that makes sense."""
-    groq = chunk.get("x_groq")
-    raw = chunk.get("usage") or (groq.get("usage") if isinstance(groq, dict) else None)
+    raw = chunk.get("usage")
+    if not raw and isinstance(groq := chunk.get("x_groq"), dict):
+        raw = groq.get("usage")
     if not isinstance(raw, dict):
         return None
     read = _first(raw, "prompt_tokens", "input_tokens")

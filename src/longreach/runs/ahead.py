@@ -14,8 +14,7 @@ from decimal import Decimal
 
 from longreach.errors import UsageError
 from longreach.models.base import Completion
-from longreach.runs.events import Event
-from longreach.runs.ledger import Amount
+from longreach.runs.events import AheadEnded, AheadStarted
 
 __all__ = ["Ahead", "Begun", "EarlyAnswer", "most_ahead"]
 
@@ -24,12 +23,12 @@ STRANGERS = 2  # calls that nobody foresaw, for each one foreseen and unused, un
 
 @dataclass(frozen=True, slots=True)
 class EarlyAnswer:
-    """What a begun call got, what it cost in US dollars, what had been reserved for it, and how it is recorded if nobody uses it."""
+    """What a begun call got, what it cost in US dollars, and how it is recorded until it is known what becomes of it."""
 
     completion: Completion
     cost: Decimal | None
-    reserved: Amount
-    if_unused: tuple[Event, ...]
+    begun: AheadStarted
+    answered: AheadEnded
 
 
 @dataclass(slots=True)

@@ -10,6 +10,7 @@ what is booked for it is the same in all processes that go on with the run.
 from __future__ import annotations
 
 import asyncio
+from contextlib import nullcontext
 from dataclasses import dataclass
 from decimal import Decimal
 from typing import TYPE_CHECKING
@@ -22,7 +23,7 @@ from longreach.runs.ahead import EarlyAnswer
 from longreach.runs.events import CallFailed, CallRetried
 from longreach.runs.journal import Journal
 from longreach.runs.ledger import Amount, Ledger, Reservation
-from longreach.runs.requests import Asked, as_ahead
+from longreach.runs.requests import Asked, answered_event, ended_event, started_as
 from longreach.runs.totals import Totals
 
 if TYPE_CHECKING:
@@ -71,7 +72,7 @@ class Attempt:
             self._reservation.release()
             raise
         try:
-            async with asyncio.timeout(seconds):
+            async with nullcontext() if seconds is None else asyncio.timeout(seconds):
                 completion = await self._asked.model.generate(self._asked.request, self)
         except TimeoutError:
             self._fail("BudgetSpent", "the time of the run's budget is up", possibly_charged=True)
@@ -93,7 +94,7 @@ class Attempt:
         )
 
     def _record_end(self, completion: Completion, cost: Decimal | None) -> None:
-        self._record.journal.append_new(self._asked.ended(self._record.branch, completion, cost))
+        self._record.journal.append_new(ended_event(self._record.branch, self._asked.name, completion, cost))
 
     def _end(self, completion: Completion) -> None:
         model = self._asked.model
@@ -142,19 +143,18 @@ class EarlyAttempt(Attempt):
     answer: EarlyAnswer | None = None
 
     def _record_start(self) -> None:
-        self._reserved = self._reservation.amount
-        self._started = self._asked.started(self._record.branch, self._reserved)
+        self._begun = self._asked.begun(self._record.branch, self._reservation.amount)
         self._record.totals.foreseen()
-        self._record.journal.append_new(as_ahead(self._started))
+        self._record.journal.append_new(self._begun)
 
     def _record_end(self, completion: Completion, cost: Decimal | None) -> None:
-        ended = self._asked.ended(self._record.branch, completion, cost)
+        answered = answered_event(self._record.branch, self._asked.name, completion, cost)
         self._record.totals.foreseen_answered(completion.usage.total_tokens, cost)
-        self.answer = EarlyAnswer(completion, cost, self._reserved, (self._started, ended))
-        self._record.journal.append_new(as_ahead(ended))
+        self.answer = EarlyAnswer(completion, cost, self._begun, answered)
+        self._record.journal.append_new(answered)
 
     def _fail(self, error: str, message: str, possibly_charged: bool) -> None:
-        self._record.journal.append_new(self._started)
+        self._record.journal.append_new(started_as(self._begun, self._begun.call, self._asked.purpose))
         super()._fail(error, message, possibly_charged)
 
     def text(self, delta: str) -> None:

@@ -22,7 +22,7 @@ from longreach.runs.attempts import Attempt, CallRecord, EarlyAttempt, bound_of
 from longreach.runs.fallback import Failures, Wanted, chain
 from longreach.runs.ledger import Amount, Reservation
 from longreach.runs.replay import CACHE
-from longreach.runs.requests import Asked, reply_key
+from longreach.runs.requests import Asked, ended_as, ended_event, reply_key, started_as
 
 if TYPE_CHECKING:
     from longreach.runs.cache import ReplyCache
@@ -160,11 +160,14 @@ class Caller:
 
     def _use_begun(self, asked: Asked, early: EarlyAnswer) -> Completion:
         """The code has made the call: what was begun for it is paid for it."""
-        record = self._record
-        record.totals.foreseen_used(early.completion.usage.total_tokens, early.cost)
-        record.journal.append(asked.started(record.branch, early.reserved))
-        record.journal.append(asked.ended(record.branch, early.completion, early.cost))
+        self._record.totals.foreseen_used(early.completion.usage.total_tokens, early.cost)
+        self._record_as(early, asked.name, asked.purpose)
         return early.completion
+
+    def _record_as(self, early: EarlyAnswer, name: str, purpose: str) -> None:
+        """What becomes of a call that was begun."""
+        started, ended = started_as(early.begun, name, purpose), ended_as(early.answered, name)
+        self._record.journal.append_both(started, ended)
 
     async def _pay_and_ask(self, asked: Asked) -> Completion:
         queued = time.monotonic() if self._shared.slots.locked() else None
@@ -201,8 +204,10 @@ class Caller:
         completion = replace(completion, usage=Usage(), latency=0.0)
         record = self._record
         record.totals.reused()
-        record.journal.append(asked.started(record.branch, Amount()))
-        record.journal.append(asked.ended(record.branch, completion, Decimal(0), origin))
+        record.journal.append_both(
+            asked.started(record.branch, Amount()),
+            ended_event(record.branch, asked.name, completion, Decimal(0), origin),
+        )
         return completion
 
     def _replay(self, asked: Asked) -> Completion | None:
@@ -216,8 +221,10 @@ class Caller:
         completion, cost = recorded.completion, recorded.cost
         record.ledger.book_spent(Amount(1, completion.usage.total_tokens, cost or Decimal(0)))
         record.totals.call(asked.model.name, completion.usage, cost)
-        record.journal.append(asked.started(record.branch, bound_of(asked.model, asked.request)))
-        record.journal.append(asked.ended(record.branch, completion, cost))
+        record.journal.append_both(
+            asked.started(record.branch, bound_of(asked.model, asked.request)),
+            ended_event(record.branch, asked.name, completion, cost),
+        )
         return completion
 
     # --- calls that the code has not made yet
@@ -227,41 +234,39 @@ class Caller:
         """How many more calls may be begun now."""
         return self._ahead.room()
 
-    def take_ready(self, model: Model, request: Request) -> Completion | None:
-        """The answer to a sub-call that the code makes now, where it was begun and is answered; else None, and nothing was done.
+    def take_ready(self, begun: Asked) -> Completion | None:
+        """The answer to a sub-call that the code makes now and that was begun, where it is there; else None, and nothing was done.
 
         The same as `call`, without its detours: none of them could find another answer.
         """
         if self._shared.cache is not None:
             return None  # which is to have the answer too
-        asked = Asked(f"{self._record.branch}/s{self._step}/c{self._number + 1}", model, request, "sub")
-        if asked.key in self._shared.answers or (early := self._ahead.take_ready(asked.key)) is None:
+        if begun.key in self._shared.answers or (early := self._ahead.take_ready(begun.key)) is None:
             return None
-        self._number += 1
+        asked = begun.under(self._next_name(), "sub")
         completion = self._use_begun(asked, early)
-        if request.temperature == 0:
+        if asked.request.temperature == 0:
             future: asyncio.Future[_Answered] = asyncio.get_running_loop().create_future()
             future.set_result((asked.name, completion))
             self._shared.answers[asked.key] = future
         return completion
 
-    def begin(self, model: Model, request: Request) -> bool:
-        """Begin on a sub-call that the code will probably make; whether that was done. One that is answered, or begun, is left alone."""
+    def begin(self, model: Model, request: Request) -> Asked | None:
+        """Begin on a sub-call that the code will probably make; None when that was not done: one answered, or begun, is left alone."""
         name = f"{self._record.branch}/s{self._step}/a{self._number_ahead + 1}"
         asked = Asked(name, model, request, "speculative")
         key, recording = asked.key, self._record.journal.recording
         known = key in self._shared.answers or key in self._ahead or (recording and recording.has_answer(key))
         if known or self._ahead.room() <= 0:
-            return False
+            return None
         self._number_ahead += 1
         self._ahead.begin(key, asyncio.get_running_loop().create_task(self._ask_early(asked)))
-        return True
+        return asked
 
     async def end_ahead(self) -> None:
         """Break off the calls that were begun and never made, and record them."""
         for unused in await self._ahead.end():
-            for event in unused.if_unused:
-                self._record.journal.append(event)
+            self._record_as(unused, unused.begun.call, "speculative")
 
     async def _ask_early(self, asked: Asked) -> EarlyAnswer | None:
         """The answer, unused; None when it was not asked for, or did not come. A tight budget is left for the calls that the code makes."""

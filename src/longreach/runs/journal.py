@@ -1,9 +1,9 @@
 """What happened in a run, in order, on disk.
 
-Covers: appending events as JSON lines, large texts stored once by their hash, reading both back. One line is one `write`, so a killed
-process leaves at most one torn last line, which reading tolerates. A line is in the kernel's hands before `append` returns: it survives
-the death of the process, though not a power cut in the next moment. Does not cover: which events there are (`runs.events`), the JSON of a
-line (`runs.lines`), which runs exist (`runs.store`).
+Covers: appending events as JSON lines, large texts stored once by their hash, reading both back. No line is written by two calls of
+`write`, so a killed process leaves at most one torn last line, which reading tolerates. A line is in the kernel's hands before `append`
+returns: it survives the death of the process, though not a power cut in the next moment. Does not cover: which events there are
+(`runs.events`), the JSON of a line (`runs.lines`), which runs exist (`runs.store`).
 
 A line is {"seq": n, "time": seconds since the epoch, "event": kind, ...fields}; the first also has {"schema": 2}. Behind the journal's
 first `SMALL_BYTES` a text longer than `INLINE_CHARS`, at any depth, is stored as {"$text": sha256, "chars": n} with the text in the file
@@ -75,30 +75,39 @@ class Journal:
     def append(self, event: Event) -> Record:
         """Write one event. When this returns, it outlives the process. Raises `JournalError` (disk full, folder gone)."""
         record = self.recording.take_event(event) if self.recording else None
-        return self._told(record or self._write_event(event))
+        return self._told(record or self._write_events(event)[0])
+
+    def append_both(self, first: Event, second: Event) -> None:
+        """The same for two events of one moment, with one write."""
+        if self.recording:
+            self.append(first)
+            self.append(second)
+            return
+        for record in self._write_events(first, second):
+            self._told(record)
 
     def append_new(self, event: Event) -> Record:
         """The same for an event that happens in this process, and is written even if it happened in an earlier one too."""
         if self.recording:
             self.recording.take_event(event)
-        return self._told(self._write_event(event))
+        return self._told(self._write_events(event)[0])
 
     def _told(self, record: Record) -> Record:
         for listener in self.listeners:
             listener(record)
         return record
 
-    def _write_event(self, event: Event) -> Record:
-        record = Record(self._seq, time.time(), event)
-        head: dict[str, Any] = {"schema": SCHEMA_VERSION} if record.seq == 0 else {}
+    def _write_events(self, *events: Event) -> list[Record]:
+        now = round(time.time(), 6)
+        records = [Record(seq, now, event) for seq, event in enumerate(events, self._seq)]
         try:
-            self._write(self._lines.line(head | {"seq": record.seq, "time": round(record.time, 6)}, event))
+            self._write(b"".join([self._lines.line(each.seq, now, each.event) for each in records]))
         except OSError as error:
             raise JournalError(
                 f"cannot write the journal {self.path}: {error.strerror}; free some space and resume the run"
             ) from error
-        self._seq += 1
-        return record
+        self._seq += len(records)
+        return records
 
     def close(self) -> None:
         """Close the file; may be called twice."""

@@ -14,7 +14,7 @@ from collections import deque
 from collections.abc import Callable
 from dataclasses import dataclass
 from decimal import Decimal
-from typing import TypeVar
+from typing import TypeAlias, TypeVar
 
 from longreach.errors import BudgetSpent
 from longreach.runs.budget import Budget
@@ -23,6 +23,8 @@ __all__ = ["Amount", "Ledger", "Reservation"]
 
 ZERO = Decimal(0)
 _Number = TypeVar("_Number", int, Decimal)
+_Headroom: TypeAlias = tuple[Decimal | None, int | None, int | None]
+UNLIMITED: _Headroom = (None, None, None)
 
 
 @dataclass(frozen=True, slots=True)
@@ -196,16 +198,17 @@ class Ledger:
     def _lineage(self) -> list[Ledger]:
         return [self, *(self.parent._lineage() if self.parent else [])]
 
-    def _headroom(self, *, once_settled: bool = False) -> tuple[Decimal | None, int | None, int | None]:
+    def _headroom(self, *, once_settled: bool = False) -> _Headroom:
         """Dollars, tokens and calls left; `once_settled`: if all calls in flight turned out to cost nothing."""
-        taken = self.spent + self.held if once_settled else self.spent + self.held + self.reserved
+        own, above = UNLIMITED, self.parent._headroom(once_settled=once_settled) if self.parent else UNLIMITED
         budget = self.budget
-        own = (
-            None if budget.usd is None else Decimal(budget.usd) - taken.usd,
-            None if budget.tokens is None else budget.tokens - taken.tokens,
-            None if budget.calls is None else budget.calls - taken.calls,
-        )
-        above = self.parent._headroom(once_settled=once_settled) if self.parent else (None, None, None)
+        if budget.usd is not None or budget.tokens is not None or budget.calls is not None:
+            taken = self.spent + self.held if once_settled else self.spent + self.held + self.reserved
+            own = (
+                None if budget.usd is None else Decimal(budget.usd) - taken.usd,
+                None if budget.tokens is None else budget.tokens - taken.tokens,
+                None if budget.calls is None else budget.calls - taken.calls,
+            )
         return _least(own[0], above[0]), _least(own[1], above[1]), _least(own[2], above[2])
 
     def _lacking(self, amount: Amount, *, once_settled: bool = False) -> str | None:

@@ -8,21 +8,20 @@ from __future__ import annotations
 
 import hashlib
 import json
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from decimal import Decimal
-from functools import cached_property
 from typing import Any
 
 from longreach.models.base import Completion, Identified, Model, Request, Usage
 from longreach.runs.events import AheadEnded, AheadStarted, CallEnded, CallStarted
 from longreach.runs.ledger import Amount
 
-__all__ = ["Asked", "as_ahead", "ended_event", "reply_key", "request_key"]
+__all__ = ["Asked", "answered_event", "ended_as", "ended_event", "reply_key", "request_key", "started_as"]
 
 _USAGE_FIELDS = tuple(Usage.__dataclass_fields__)
 
 
-@dataclass(frozen=True)
+@dataclass(slots=True)
 class Asked:
     """A request under its name in the run. `purpose`: 'root', 'sub', 'last' or a strategy's own word."""
 
@@ -30,44 +29,56 @@ class Asked:
     model: Model
     request: Request
     purpose: str
+    _key: str = field(default="", repr=False, compare=False)
 
-    @cached_property
+    @property
     def key(self) -> str:
         """As `request_key` has it."""
-        return request_key(self.model, self.request)
+        if not self._key:
+            self._key = request_key(self.model, self.request)
+        return self._key
+
+    def under(self, name: str, purpose: str) -> Asked:
+        """The same request under another name."""
+        return Asked(name, self.model, self.request, purpose, self.key)
 
     def started(self, branch: str, reserved: Amount, waited: float = 0.0) -> CallStarted:
         """The event of a call about to be sent. waited: seconds, for its slot."""
-        request = self.request
-        parameters = {name: value for name, value in _parameters(request).items() if value not in (None, (), [])}
         return CallStarted(
             branch,
             call=self.name,
             purpose=self.purpose,
             model=self.model.name,
             key=self.key,
-            messages=[{"role": each.role, "content": each.content} for each in request.messages],
-            parameters=parameters,
-            reserved={"calls": reserved.calls, "tokens": reserved.tokens, "usd": str(reserved.usd)},
+            messages=_messages(self.request),
+            parameters=_parameters(self.request),
+            reserved=_reserved(reserved),
             waited_seconds=waited,
         )
 
-    def ended(self, branch: str, completion: Completion, cost: Decimal | None, origin: str | None = None) -> CallEnded:
-        """The event of an answered call. `origin`: the call, or 'cache', that the answer was reused from."""
-        return ended_event(branch, self.name, completion, cost, origin)
+    def begun(self, branch: str, reserved: Amount) -> AheadStarted:
+        """The event of a call about to be sent that the code has not made yet."""
+        return AheadStarted(
+            branch,
+            call=self.name,
+            model=self.model.name,
+            key=self.key,
+            messages=_messages(self.request),
+            parameters=_parameters(self.request),
+            reserved=_reserved(reserved),
+        )
 
 
 def ended_event(
     branch: str, name: str, completion: Completion, cost: Decimal | None, origin: str | None = None
 ) -> CallEnded:
-    """The event of the answered call `name`."""
-    usage = completion.usage
+    """The event of the answered call `name`. `origin`: the call, or 'cache', that the answer was reused from."""
     return CallEnded(
         branch,
         call=name,
         text=completion.text,
         reasoning=completion.reasoning,
-        usage={each: getattr(usage, each) for each in _USAGE_FIELDS},  # `asdict` copies deeply
+        usage=_counts(completion.usage),
         usage_estimated=completion.usage_estimated,
         cost_usd=None if cost is None else str(cost),
         stop_reason=completion.stop_reason,
@@ -76,22 +87,40 @@ def ended_event(
     )
 
 
-def as_ahead(event: CallStarted | CallEnded) -> AheadStarted | AheadEnded:
-    """The same of a call that the code has not made yet."""
-    if isinstance(event, CallStarted):
-        return AheadStarted(
-            event.branch, event.call, event.model, event.key, event.messages, event.parameters, event.reserved
-        )
+def answered_event(branch: str, name: str, completion: Completion, cost: Decimal | None) -> AheadEnded:
+    """The event of the answered call `name` that the code has not made yet."""
     return AheadEnded(
-        event.branch,
-        event.call,
-        event.text,
-        event.reasoning,
-        event.usage,
-        event.usage_estimated,
-        event.cost_usd,
-        event.stop_reason,
-        event.latency,
+        branch,
+        call=name,
+        text=completion.text,
+        reasoning=completion.reasoning,
+        usage=_counts(completion.usage),
+        usage_estimated=completion.usage_estimated,
+        cost_usd=None if cost is None else str(cost),
+        stop_reason=completion.stop_reason,
+        latency=round(completion.latency, 4),
+    )
+
+
+def started_as(begun: AheadStarted, name: str, purpose: str) -> CallStarted:
+    """A call that was begun, as it is recorded when it is known what becomes of it."""
+    return CallStarted(
+        begun.branch, name, purpose, begun.model, begun.key, begun.messages, begun.parameters, begun.reserved
+    )
+
+
+def ended_as(answered: AheadEnded, name: str) -> CallEnded:
+    """The same of its end."""
+    return CallEnded(
+        answered.branch,
+        name,
+        answered.text,
+        answered.reasoning,
+        answered.usage,
+        answered.usage_estimated,
+        answered.cost_usd,
+        answered.stop_reason,
+        answered.latency,
     )
 
 
@@ -111,8 +140,13 @@ def reply_key(model: Model, request: Request) -> str:
     return hashlib.sha256(f"{request_key(model, request)}\n{identity}".encode("utf-8", "surrogatepass")).hexdigest()
 
 
+def _messages(request: Request) -> list[dict[str, str]]:
+    return [{"role": each.role, "content": each.content} for each in request.messages]
+
+
 def _parameters(request: Request) -> dict[str, Any]:
-    return {
+    """Those that are set."""
+    parameters = {
         "max_tokens": request.max_tokens,
         "temperature": request.temperature,
         "top_p": request.top_p,
@@ -121,3 +155,12 @@ def _parameters(request: Request) -> dict[str, Any]:
         "json_schema": None if request.json_schema is None else dict(request.json_schema),
         "reasoning_effort": request.reasoning_effort,
     }
+    return {name: value for name, value in parameters.items() if value not in (None, [])}
+
+
+def _reserved(amount: Amount) -> dict[str, Any]:
+    return {"calls": amount.calls, "tokens": amount.tokens, "usd": str(amount.usd)}
+
+
+def _counts(usage: Usage) -> dict[str, int]:
+    return {name: getattr(usage, name) for name in _USAGE_FIELDS}  # `asdict` copies deeply

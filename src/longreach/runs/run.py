@@ -24,6 +24,7 @@ from longreach.runs.events import Event, LimitReached, SandboxStarted, StepStart
 from longreach.runs.fallback import chain
 from longreach.runs.journal import Journal
 from longreach.runs.ledger import Amount, Ledger
+from longreach.runs.requests import Asked
 from longreach.runs.store import ROOT_BRANCH
 from longreach.runs.totals import Totals
 from longreach.sandbox.base import Calls, Limits, Sandbox
@@ -199,13 +200,13 @@ class Run:
         """How many more sub-calls may be begun now that the code has not made."""
         return self._caller.room_ahead
 
-    def begin_ahead(self, request: Request, model: Model) -> bool:
-        """Begin on a sub-call that the code will probably make; whether that was done."""
+    def begin_ahead(self, request: Request, model: Model) -> Asked | None:
+        """Begin on a sub-call that the code will probably make; None when that was not done."""
         return self._caller.begin(model, request)
 
-    def take_ready(self, request: Request, model: Model) -> Completion | None:
-        """The answer to a sub-call that the code makes now, where it was begun and is answered. Raises `JournalError`."""
-        return self._caller.take_ready(model, request)
+    def take_ready(self, begun: Asked) -> Completion | None:
+        """The answer to a sub-call that the code makes now and that was begun, where it is there. Raises `JournalError`."""
+        return self._caller.take_ready(begun)
 
     async def end_ahead(self) -> None:
         """Break off and record what was begun and never made; at the end of the run."""

@@ -32,11 +32,14 @@ _escapes = {n: f"\\x{n:02x}" for n in (*range(32), *range(127, 160)) if chr(n) n
 _strings = re.compile(rb'"(?:[^"\\]|\\.)*+"?', re.DOTALL)
 
 
+_encode = json.JSONEncoder(allow_nan=False, ensure_ascii=False, separators=(",", ":")).encode
+
+
 def encode(frame: Mapping[str, Json], blob: bytes | None = None) -> list[bytes]:
     """A frame for the worker, as pieces to write. Raises TypeError, ValueError for what is not JSON."""
     if blob is not None:
         frame = {**frame, "blob": len(blob)}
-    payload = json.dumps(frame, allow_nan=False, ensure_ascii=False, separators=(",", ":")).encode("utf-8", "replace")
+    payload = _encode(frame).encode("utf-8", "replace")
     pieces = [struct.pack(">I", len(payload)), payload]
     return pieces if blob is None else [*pieces, struct.pack(">I", len(blob)), blob]
 
@@ -124,13 +127,14 @@ def clean_text(value: Json, depth: int = 0) -> Json:
     if depth > MOST_NESTING:
         raise ProtocolViolation("a value is nested too deeply")
     if type(value) is str:
-        if value.isascii():
-            return value
-        return value.encode("utf-8", "replace").decode("utf-8")
+        return value if value.isascii() else value.encode("utf-8", "replace").decode("utf-8")
     if type(value) is list:
-        return [clean_text(item, depth + 1) for item in value]
+        return [item if item is None else clean_text(item, depth + 1) for item in value]
     if type(value) is dict:
-        return {clean_text(key): clean_text(item, depth + 1) for key, item in value.items()}
+        return {
+            key if key.isascii() else clean_text(key): item if item is None else clean_text(item, depth + 1)
+            for key, item in value.items()
+        }
     return value
 
 

@@ -16,6 +16,7 @@ from longreach.context import Context
 from longreach.errors import BudgetSpent, LongreachError, ModelError
 from longreach.models.base import Message, Model, Request, load
 from longreach.runs import Budget, Run
+from longreach.runs.requests import Asked
 from longreach.sandbox import CallFailed, Calls
 from longreach.strategies.execute import execute
 from longreach.strategies.rlm.prompts import Family
@@ -43,7 +44,7 @@ class SubCalls:
         self._run = run
         self._family = family
         self._strategy = strategy
-        self._begun: dict[_Query, tuple[Model, Request]] = {}
+        self._begun: dict[_Query, Asked] = {}
 
     def handlers(self) -> Calls:
         """By the names that the worker's functions use."""
@@ -119,8 +120,7 @@ class SubCalls:
         begun = self._begun.get(query)
         if begun is None:
             return None
-        model, request = begun
-        completion = self._run.take_ready(request, model)
+        completion = self._run.take_ready(begun)
         if completion is None:
             return None
         del self._begun[query]
@@ -134,8 +134,8 @@ class SubCalls:
         """Begin on an `llm_query` that the code has not made. Raises `LongreachError` for one that would fail."""
         query = _query(arguments)
         model, request = self._sub_request(*query)
-        if self._run.begin_ahead(request, model):
-            self._begun[query] = model, request
+        if (begun := self._run.begin_ahead(request, model)) is not None:
+            self._begun[query] = begun
 
     def _sub_request(
         self, prompt: str, context: str | None, model_name: str | None, schema: Mapping[str, Any] | None = None
