@@ -133,9 +133,8 @@ class _Service:
         self._wanted.put((work, future))
         return future
 
-    def fork(self, stream: int, scouts: int, context: int | None) -> Future[tuple[int, int, _Server]]:
+    def fork(self, descriptors: list[int]) -> Future[tuple[int, int, _Server]]:
         """A new worker: its process id, a descriptor for it, and its server. The descriptors are kept open until then."""
-        descriptors = [stream, scouts] if context is None else [stream, scouts, context]
 
         def work() -> tuple[int, int, _Server]:
             try:
@@ -155,7 +154,13 @@ class _Service:
         answer = self._server.ask({}, descriptors)
         if "error" in answer:
             raise SandboxUnavailable(f"the fork server cannot start a worker: {answer['error']}")
-        return answer["pid"], os.pidfd_open(answer["pid"]), self._server
+        pid: int = answer["pid"]
+        try:
+            return pid, os.pidfd_open(pid), self._server
+        except OSError as error:  # this process may not open more: the number is the worker's until it is reaped
+            os.kill(pid, signal.SIGKILL)
+            self._server.ask({"reap": pid}, [])
+            raise SandboxUnavailable(f"a worker cannot be held: {error.strerror}") from error
 
     def reap(self, pid: int, server: _Server) -> Future[int | None]:
         """The return code of a worker that has ended; None when its server is gone and nobody knows."""
@@ -240,6 +245,7 @@ class _ForkedProcess:
 
     def __init__(self, service: _Service, server: _Server, pid: int, descriptor: int) -> None:
         self._service, self._server = service, server
+        self._reaping: Future[int | None] | None = None
         self._how: str | None = None
         self._hold(pid, descriptor)
 
@@ -257,7 +263,7 @@ class _ForkedProcess:
         self._hold(pid, descriptor)
 
     def _signal(self, number: signal.Signals) -> None:
-        if self._how is None:
+        if self._reaping is None:
             with suppress(ProcessLookupError):
                 signal.pidfd_send_signal(self._descriptor, number)
 
@@ -280,7 +286,7 @@ class _ForkedProcess:
     async def ended(self) -> str:
         """Wait for its end; how it ended."""
         loop = asyncio.get_running_loop()
-        if self._how is None:
+        if self._reaping is None:
             gone: asyncio.Future[None] = loop.create_future()
             watched = os.dup(self._descriptor)  # two tasks may wait
             loop.add_reader(watched, _settle, gone)
@@ -290,12 +296,18 @@ class _ForkedProcess:
                 loop.remove_reader(watched)
                 os.close(watched)
         if self._how is None:
-            code = await asyncio.wrap_future(self._reap())
-            if self._how is None:
-                self._forgotten.detach()
-                self._how = "its fork server was gone" if code is None else describe_status(code)
-                os.close(self._descriptor)
+            # Not to be cancelled: one that nobody asks for again would stay.
+            code = await asyncio.shield(asyncio.wrap_future(self._let_go()))
+            self._how = "its fork server was gone" if code is None else describe_status(code)
         return self._how
+
+    def _let_go(self) -> Future[int | None]:
+        """Have it reaped, which has ended: once, since its process id may be another worker's afterwards."""
+        if self._reaping is None:
+            self._forgotten.detach()
+            os.close(self._descriptor)
+            self._reaping = self._reap()
+        return self._reaping
 
 
 @cache
@@ -327,29 +339,29 @@ class ForkServerLauncher:
         ours, theirs = socket.socketpair(socket.AF_UNIX, socket.SOCK_STREAM)
         scouts, for_scouts = socket.socketpair(socket.AF_UNIX, socket.SOCK_SEQPACKET)
         scouts.setsockopt(socket.SOL_SOCKET, socket.SO_PASSCRED, 1)  # before the worker can say anything
-        forked = service.fork(theirs.fileno(), for_scouts.fileno(), context)
+        copy = [] if context is None else [os.dup(context)]  # whoever has it may close it before the worker is forked
+        given = [theirs.detach(), for_scouts.detach(), *copy]
+        forked = service.fork(given)
         try:
             pid, descriptor, server = await asyncio.wrap_future(forked)
-        except asyncio.CancelledError:
-            # The worker that is perhaps being forked sees the end of its stream and leaves.
-            forked.add_done_callback(lambda future: _abandon(future, service, (theirs, for_scouts)))
+        except BaseException:
             ours.close()
             scouts.close()
+            forked.add_done_callback(lambda future: _abandon(future, service, given))
             raise
-        except BaseException:
-            for each in (ours, theirs, scouts, for_scouts):
-                each.close()
-            raise
-        theirs.close()
-        for_scouts.close()
+        _close(given)
         process = _ForkedProcess(service, server, pid, descriptor)
         return Launched(process, ours, scouts, process.hand_over)
 
 
-def _abandon(forked: Future[tuple[int, int, _Server]], service: _Service, streams: tuple[socket.socket, ...]) -> None:
-    """Clean up after a worker that nobody waits for any more."""
-    for stream in streams:
-        stream.close()
+def _close(descriptors: list[int]) -> None:
+    for each in descriptors:
+        os.close(each)
+
+
+def _abandon(forked: Future[tuple[int, int, _Server]], service: _Service, given: list[int]) -> None:
+    """Clean up after a worker that nobody waits for any more, once it is forked or is not going to be."""
+    _close(given)
     if forked.cancelled() or forked.exception() is not None:
         return
     pid, descriptor, server = forked.result()

@@ -78,6 +78,18 @@ class Launched:
     scouts: socket.socket | None = None
     hand_over: Callable[[int, int], None] | None = None
 
+    async def end(self) -> str:
+        """End a worker that nobody talks to; how it ended."""
+        self.stream.close()
+        self.close_scouts()
+        self.process.kill()
+        return await self.process.ended()
+
+    def close_scouts(self) -> None:
+        """Close the channel for scouts, where there is one."""
+        if self.scouts is not None:
+            self.scouts.close()
+
 
 class Launcher(Protocol):
     """Starts workers of one backend."""
@@ -106,7 +118,8 @@ class LocalProcess:
     def __init__(self, child: subprocess.Popen[bytes], complaints: int) -> None:
         self._child = child
         self._complaints = complaints
-        weakref.finalize(self, os.close, complaints)
+        self._how: str | None = None
+        self._close = weakref.finalize(self, os.close, complaints)
 
     def _signal(self, number: signal.Signals) -> None:
         if self._child.poll() is None:
@@ -131,8 +144,11 @@ class LocalProcess:
         while (code := self._child.poll()) is None:
             await asyncio.sleep(pause)
             pause = min(pause * 2, 0.05)
-        said = os.pread(self._complaints, 2000, 0).decode(errors="replace").strip()
-        return f"{describe_status(code)}: {said}" if said else describe_status(code)
+        if self._how is None:
+            said = os.pread(self._complaints, 2000, 0).decode(errors="replace").strip()
+            self._how = f"{describe_status(code)}: {said}" if said else describe_status(code)
+            self._close()
+        return self._how
 
 
 class FreshInterpreter:

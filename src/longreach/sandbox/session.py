@@ -121,7 +121,11 @@ class WorkerSandbox:
         job = self._started()
         passes = self._launcher.passes_descriptors
         launched = await self._launcher.launch(job.packed.descriptor if passes else None)
-        conversation = await connect(launched.process, launched.stream, job.calls, job.limits)
+        try:
+            conversation = await connect(launched.process, launched.stream, job.calls, job.limits)
+        except BaseException:
+            await asyncio.shield(launched.end())
+            raise
         wants_scouts = launched.scouts is not None and any(isinstance(each, Foresighted) for each in job.calls.values())
         setup = {
             "t": "setup",
@@ -135,18 +139,18 @@ class WorkerSandbox:
             "shape": {"kind": job.packed.kind, "length": job.packed.length, "ascii": job.packed.ascii}
             | {"parts": [(part.name, part.start, part.end) for part in job.context.parts]},
         }
-        blob = None if passes else await asyncio.to_thread(pack_bytes, job.packed)
         try:
+            blob = None if passes else await asyncio.to_thread(pack_bytes, job.packed)
             ready = await conversation.request(setup, ("ready", "refused"), START_SECONDS, blob)
             self._report = self._checked(ready)
             self._take_scouts(launched, conversation)
         except (WorkerEnded, ProtocolViolation) as reason:
-            how = await _end(conversation, launched)
+            how = await asyncio.shield(_end(conversation, launched))
             raise WorkerDied(
                 f"a worker ended before it was ready: {reason} ({how}); `longreach doctor` tests each layer"
             ) from reason
         except BaseException:
-            await _end(conversation, launched)
+            await asyncio.shield(_end(conversation, launched))
             raise
         # The event loop keeps the conversation, but not this sandbox, alive.
         weakref.finalize(self, conversation.abandon).atexit = False
@@ -351,8 +355,7 @@ class WorkerSandbox:
 
 async def _end(conversation: Conversation, launched: Launched) -> str:
     """End a worker that never got ready; how it ended."""
-    if launched.scouts is not None:
-        launched.scouts.close()
+    launched.close_scouts()
     return await conversation.close()
 
 
