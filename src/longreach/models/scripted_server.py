@@ -33,6 +33,7 @@ __all__ = ["Asked", "ScriptedServer", "main"]
 
 STALL_SECONDS = 3600.0
 MAX_BODY_BYTES = 256 << 20
+DONE = b"data: [DONE]\n\n"
 
 _STATUS = {"rate_limited": 429, "server_error": 500, "unauthorized": 401, "refused": 400, "context_length": 400}
 _MESSAGES = {
@@ -223,49 +224,52 @@ async def _whole(request: web.Request, reply: ScriptedReply, usage: Usage | None
     body = json.dumps(value).encode()
     if reply.fault == "invalid_json":
         body = b"<html>not what you asked for</html>"
-    response = web.StreamResponse(headers={"Content-Type": "application/json"})
+    headers = {"Content-Type": "application/json"}
+    if reply.fault is None:
+        return web.Response(body=body, headers=headers)  # in one piece
+    response = web.StreamResponse(headers=headers)
     await response.prepare(request)
-    if reply.fault is not None:
-        await response.write(body[: len(body) // 2])
-        body = b"" if await _act_out(request, reply.fault) else body[len(body) // 2 :]
+    await response.write(body[: len(body) // 2])
+    body = b"" if await _act_out(request, reply.fault) else body[len(body) // 2 :]
     await response.write_eof(body)
     return response
 
 
 async def _stream(request: web.Request, reply: ScriptedReply, usage: Usage | None) -> web.StreamResponse:
     """The reply as server-sent events, a few words in each."""
-    response = web.StreamResponse(headers={"Content-Type": "text/event-stream", "Cache-Control": "no-cache"})
+    headers = {"Content-Type": "text/event-stream", "Cache-Control": "no-cache"}
+    begin = [_event({"role": "assistant", "content": ""})]
+    begin += [_event({"reasoning_content": piece}) for piece in _pieces(reply.reasoning)]
+    pieces = [_event({"content": piece}) for piece in _pieces(reply.text)]
+    # The last events leave together, as those of a real server mostly do; so do those of a reply that is one word.
+    end = [_event({}, reply.stop_reason), *([] if usage is None else [_event(None, usage=_usage_field(usage))]), DONE]
+    if len(begin) == 1 and len(pieces) <= 1 and reply.fault is None:
+        whole = web.Response(body=b"".join([*begin, *pieces, *end]), headers=headers)
+        whole.enable_chunked_encoding()
+        return whole
+    response = web.StreamResponse(headers=headers)
     await response.prepare(request)
-
-    def event(delta: Mapping[str, Any] | None, finish: str | None = None, **more: Any) -> bytes:
-        choices = [] if delta is None else [{"index": 0, "delta": delta, "finish_reason": finish}]
-        return b"data: " + json.dumps({**_head("chat.completion.chunk"), "choices": choices, **more}).encode() + b"\n\n"
-
     if reply.fault == "no_choices":
-        await response.write(event(None))
-        await response.write(b"data: [DONE]\n\n")
+        await response.write(_event(None) + DONE)
         return response
-    events = [event({"role": "assistant", "content": ""})]
-    events += [event({"reasoning_content": piece}) for piece in _pieces(reply.reasoning)]
-    pieces = _pieces(reply.text)
-    events += [event({"content": piece}) for piece in pieces[: len(pieces) // 2]]
-    if len(events) > 1 or reply.fault is not None:
-        for each in events:
-            await response.write(each)
-        events = []
+    for each in [*begin, *pieces[: len(pieces) // 2]]:
+        await response.write(each)
     if reply.fault == "invalid_json":
         await response.write(b'data: {"choices": [{"delta": {"content": "half\n\n')
     if reply.fault == "error_mid_stream":
         await response.write(b'data: {"error": {"message": "the model failed", "code": 502}}\n\n')
     if await _act_out(request, reply.fault):
         return response
-    rest = [event({"content": piece}) for piece in pieces[len(pieces) // 2 :]]
+    rest = pieces[len(pieces) // 2 :]
     for each in rest[:-1]:
         await response.write(each)
-    # The last events leave together, as those of a real server mostly do; so do those of a reply that is one word.
-    end = [event({}, reply.stop_reason), *([] if usage is None else [event(None, usage=_usage_field(usage))])]
-    await response.write_eof(b"".join([*events, *rest[-1:], *end, b"data: [DONE]\n\n"]))
+    await response.write_eof(b"".join([*rest[-1:], *end]))
     return response
+
+
+def _event(delta: Mapping[str, Any] | None, finish: str | None = None, **more: Any) -> bytes:
+    choices = [] if delta is None else [{"index": 0, "delta": delta, "finish_reason": finish}]
+    return b"data: " + json.dumps({**_head("chat.completion.chunk"), "choices": choices, **more}).encode() + b"\n\n"
 
 
 async def _act_out(request: web.Request, fault: str | None) -> bool:
