@@ -87,8 +87,9 @@ def runs_folder() -> Path:
 
 def new_run_folder() -> Path:
     """An empty folder for a new run; its name is the run's id, and ids sort by time (UTC). Raises `JournalError`."""
+    runs = runs_folder()
     while True:
-        folder = runs_folder() / _new_id(time.time())
+        folder = runs / _new_id(time.time())
         try:
             folder.mkdir(parents=True)
         except FileExistsError:

@@ -8,6 +8,7 @@ name that it has pointed at 127.0.0.1 (DNS rebinding), or from its own origin.
 
 from __future__ import annotations
 
+from functools import lru_cache
 from urllib.parse import urlsplit
 
 from starlette.requests import Request
@@ -68,6 +69,7 @@ def _check_local(request: Request) -> None:
         )
 
 
+@lru_cache(1024)  # mostly they are the same
 def _host(url: str) -> str:
     try:
         return urlsplit(url).hostname or ""

@@ -18,6 +18,7 @@ __all__ = ["BudgetBody", "ChatBody", "FilePart", "MessageBody", "ResumeBody", "R
 Name = Annotated[str, Field(min_length=1, max_length=400)]
 ContextIds = Annotated[list[Annotated[str, Field(max_length=80)]], Field(max_length=1000)]
 Body = TypeVar("Body", bound=BaseModel)
+_encode = json.JSONEncoder(ensure_ascii=True, separators=(",", ":")).encode
 
 
 class BudgetBody(BaseModel):
@@ -162,4 +163,4 @@ def as_list(ids: str | list[str] | None) -> list[str]:
 
 def dumps(value: Any) -> bytes:
     """Compact JSON that any client can read."""
-    return json.dumps(value, ensure_ascii=True, separators=(",", ":")).encode()
+    return _encode(value).encode()

@@ -6,6 +6,7 @@ Covers: what it asks for, within what the server and its key allow. Does not cov
 from __future__ import annotations
 
 from decimal import Decimal
+from functools import lru_cache
 from typing import Any, TypeVar
 
 from longreach.runs import Budget
@@ -19,7 +20,15 @@ N = TypeVar("N", int, float, Decimal)
 
 def wanted_budget(body: BudgetBody | None, most: Budget) -> Budget:
     """What a request asks for, but never more than `most`. Depth and steps that it does not name keep their defaults."""
-    asked = body or BudgetBody()
+    return _by_default(most) if body is None else _wanted(body, most)
+
+
+@lru_cache(16)  # most requests name no budget
+def _by_default(most: Budget) -> Budget:
+    return _wanted(BudgetBody(), most)
+
+
+def _wanted(asked: BudgetBody, most: Budget) -> Budget:
     default = Budget()
     most_usd = None if most.usd is None else Decimal(most.usd)
     values: dict[str, Any] = {
@@ -36,6 +45,8 @@ def wanted_budget(body: BudgetBody | None, most: Budget) -> Budget:
 
 def within(budget: Budget, grant: Grant) -> Budget:
     """The budget, with no more dollars and tokens than its key granted."""
+    if grant.usd is None and grant.tokens is None:
+        return budget
     usd = None if budget.usd is None else Decimal(budget.usd)
     return Budget(
         usd=_least(usd, grant.usd),

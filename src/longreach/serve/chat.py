@@ -7,7 +7,7 @@ Covers: from the request to a run, and from its end to a completion, whole or st
 from __future__ import annotations
 
 import time
-from collections.abc import AsyncGenerator, AsyncIterator, Mapping
+from collections.abc import AsyncGenerator, Mapping
 from dataclasses import replace
 from typing import Any
 
@@ -79,7 +79,8 @@ def _run_settings(body: Any, choice: Choice, default: Settings) -> Settings:
     if choice.strategy == "direct":
         asked = getattr(body, "max_completion_tokens", None) or getattr(body, "max_tokens", None)
         values["root_reply_tokens"] = asked
-    return replace(default, **{name: value for name, value in values.items() if value is not None})
+    said = {name: value for name, value in values.items() if value is not None}
+    return replace(default, **said) if said else default
 
 
 # --- what a run's end becomes
@@ -143,46 +144,41 @@ class _Stream:
         self._job = job
         self._narration = narration
         self._head = _head(job, model, "chat.completion.chunk")
+        self._begun = b"data: " + dumps(self._head)[:-1]  # encoded once: it is in every event
 
     async def events(self, *, with_usage: bool) -> AsyncGenerator[bytes]:
         """Reasoning while the run goes on, then the answer, or an error in its place."""
-        begun = self._narration.take()  # a run that need not wait has begun by now
+        job, narration = self._job, self._narration
+        job.tell_end(narration.changed)
+        begun = narration.take()  # a run that need not wait has begun by now
         yield self._chunk({"role": "assistant", "content": ""}) + (self._thought(begun) if begun else b"")
-        async for text in self._progress():
+        while not job.done:
+            await narration.changed.wait()
+            if text := narration.take():
+                yield self._thought(text)
+        if text := narration.take():
             yield self._thought(text)
         try:
-            ended = await self._job.wait()
-            _check(ended, self._job)
+            ended = await job.wait()
+            _check(ended, job)
         except LongreachError as error:
-            yield _event(error_body(as_api_error(error), run_id=self._job.run_id))
+            yield _event(error_body(as_api_error(error), run_id=job.run_id))
             return
         pieces = [ended.text[at : at + CONTENT_PIECE] for at in range(0, len(ended.text), CONTENT_PIECE)]
         for piece in pieces[:-1]:
             yield self._chunk({"content": piece})
         last = [self._chunk({"content": piece}) for piece in pieces[-1:]]
-        last.append(self._chunk({}, _finish(ended), longreach=_outcome(self._job, ended)))
+        last.append(self._chunk({}, _finish(ended), longreach=_outcome(job, ended)))
         if with_usage:
             last.append(_event({**self._head, "choices": [], "usage": _usage(ended.usage)}))
         yield LastEvent(b"".join((*last, b"data: [DONE]\n\n")))  # in one: each costs a moment of its own
-
-    async def _progress(self) -> AsyncIterator[str]:
-        narration = self._narration
-        stop = self._job.follow(narration.changed)
-        try:
-            while not self._job.done:
-                await narration.changed.wait()
-                if text := narration.take():
-                    yield text
-        finally:
-            stop()
-        if text := narration.take():
-            yield text
 
     def _thought(self, text: str) -> bytes:
         return self._chunk({"reasoning_content": text})
 
     def _chunk(self, delta: Mapping[str, Any], finish: str | None = None, **more: Any) -> bytes:
-        return _event({**self._head, "choices": [{"index": 0, "delta": delta, "finish_reason": finish}], **more})
+        choices = [{"index": 0, "delta": delta, "finish_reason": finish}]
+        return b"%b,%b\n\n" % (self._begun, dumps({"choices": choices, **more})[1:])
 
 
 def _event(value: Mapping[str, Any]) -> bytes:

@@ -51,6 +51,7 @@ class Job:
     _cancelled: bool = False
     _breakable: bool = False  # whether breaking off its task leaves a journal with the run's end, or none
     _followers: set[asyncio.Event] = field(default_factory=set)
+    _wait_for_end: list[asyncio.Event] = field(default_factory=list)
 
     @property
     def done(self) -> bool:
@@ -95,6 +96,12 @@ class Job:
         self._followers.add(changed)
         return lambda: self._followers.discard(changed)
 
+    def tell_end(self, ended: asyncio.Event) -> None:
+        """Have `ended` set when nothing more will happen."""
+        self._wait_for_end.append(ended)
+        if self.done:
+            ended.set()
+
     # --- what the run tells
 
     def record(self, record: Record) -> None:
@@ -109,16 +116,17 @@ class Job:
             self.last_failure = event.error
         for watcher in self.watchers:
             watcher.record(record)
-        self.notify()
+        for each in self._followers:
+            each.set()
 
     def text(self, branch: str, call: str, delta: str) -> None:
         """A piece of a model's reply has arrived."""
         for watcher in self.watchers:
             watcher.text(branch, call, delta)
 
-    def notify(self) -> None:
-        """Wake those who follow."""
-        for each in self._followers:
+    def end(self) -> None:
+        """Nothing more will happen."""
+        for each in (self.over, *self._wait_for_end, *self._followers):
             each.set()
 
     # --- inside

@@ -9,9 +9,8 @@ counted stays, so that no counter ever goes back. That mode is chosen by a varia
 
 from __future__ import annotations
 
-from decimal import Decimal
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any, TypeVar
 
 from prometheus_client import CollectorRegistry, Counter, Gauge, Histogram, generate_latest
 from prometheus_client.multiprocess import MultiProcessCollector
@@ -25,6 +24,7 @@ __all__ = ["CONTENT_TYPE", "Metrics"]
 CONTENT_TYPE = "text/plain; version=0.0.4; charset=utf-8"
 RUN_SECONDS = (0.1, 0.3, 1, 3, 10, 30, 100, 300, 1000, 3000)
 REQUEST_SECONDS = (0.005, 0.02, 0.1, 0.5, 2, 10, 60, 300)
+_Metric = TypeVar("_Metric", Counter, Histogram)
 
 
 class Metrics:
@@ -49,29 +49,41 @@ class Metrics:
         self._waiting = Gauge(
             "longreach_runs_waiting", "Runs that wait for room", registry=on, multiprocess_mode="livesum"
         )
+        self._shown = 0, 0  # as both are now
+        self._labelled: dict[tuple[Any, ...], Any] = {}
 
     def request(self, route: str, method: str, status: int, seconds: float) -> None:
         """A response began."""
-        self._requests.labels(route, method, str(status)).inc()
-        self._seconds.labels(route).observe(seconds)
+        self._of(self._requests, route, method, str(status)).inc()
+        self._of(self._seconds, route).observe(seconds)
 
     def show_runs(self, working: int, waiting: int) -> None:
         """How many there are now."""
-        self._working.set(working)
-        self._waiting.set(waiting)
+        if working != self._shown[0]:
+            self._working.set(working)
+        if waiting != self._shown[1]:
+            self._waiting.set(waiting)
+        self._shown = working, waiting
 
     def run_ended(self, choice: Choice, ended: RunEnded | None, *, failed: bool) -> None:
         """A run ended, or could not begin."""
         status = ended.status if ended else "failed" if failed else "cancelled"
-        self._runs.labels(choice.strategy, status).inc()
+        self._of(self._runs, choice.strategy, status).inc()
         if ended is None:
             return
-        self._run_seconds.labels(choice.strategy).observe(ended.usage.get("seconds", 0.0))
+        self._of(self._run_seconds, choice.strategy).observe(ended.usage.get("seconds", 0.0))
         for model, used in ended.usage.get("by_model", {}).items():
-            self._calls.labels(model).inc(used["calls"])
-            self._tokens.labels(model, "input").inc(used["input_tokens"])
-            self._tokens.labels(model, "output").inc(used["output_tokens"])
-            self._dollars.labels(model).inc(float(Decimal(used["cost_usd"] or 0)))
+            self._of(self._calls, model).inc(used["calls"])
+            self._of(self._tokens, model, "input").inc(used["input_tokens"])
+            self._of(self._tokens, model, "output").inc(used["output_tokens"])
+            self._of(self._dollars, model).inc(float(used["cost_usd"] or 0))
+
+    def _of(self, metric: _Metric, *labels: str) -> _Metric:
+        """The metric with these labels; to ask it for them anew takes longer than to count."""
+        known: _Metric | None = self._labelled.get((metric, *labels))
+        if known is None:
+            known = self._labelled[(metric, *labels)] = metric.labels(*labels)
+        return known
 
     def render(self) -> bytes:
         """The text format; summed over all processes."""

@@ -146,7 +146,8 @@ class ModelPool:
         finally:
             for name in joined:
                 self._leave(name)
-            await self._close_idle(IDLE_MODELS)
+            if len(self._models) > IDLE_MODELS:
+                await self._close_idle(IDLE_MODELS)
 
     async def close(self) -> None:
         """Close all that nobody uses."""

@@ -46,21 +46,22 @@ async def read_json(request: Request, settings: ServeSettings, held: Held) -> by
     # a web page cannot send this type to another origin without being asked first
     if kind != "application/json" and not kind.endswith("+json"):
         raise ApiError(415, "not_json", "the body must be JSON, with Content-Type: application/json")
-    too_large = ApiError(
-        413, "body_too_large", f"a request may have {most:,} bytes: upload long inputs to /v1/contexts"
-    )
     declared = request.headers.get("content-length", "")
     if declared.isdecimal() and int(declared) > most:
-        raise too_large
+        raise _too_large(most)
     pieces: list[bytes] = []
     size = 0
     async for piece in body_pieces(request, settings.time.receive):
         size += len(piece)
         if size > most:
-            raise too_large
+            raise _too_large(most)
         held.take(len(piece))
         pieces.append(piece)
     return b"".join(pieces)
+
+
+def _too_large(most: int) -> ApiError:
+    return ApiError(413, "body_too_large", f"a request may have {most:,} bytes: upload long inputs to /v1/contexts")
 
 
 async def wait_for_end(request: Request, job: Job) -> RunEnded:

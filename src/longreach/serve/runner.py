@@ -108,10 +108,19 @@ class Runner:
         folder = new_run_folder()
 
         async def work(job: Job, models: Models, budget: Budget) -> Answer:
-            options = self._options(job, models, replace(plan_options, budget=budget))
+            options = Options(
+                models.root,
+                models.sub,
+                models.fallback,
+                plan.choice.strategy,
+                budget,
+                plan.settings,
+                sandbox=self._settings.sandbox,
+                listener=job.record,
+                progress=job,
+            )
             return await answer_in(lambda: folder, plan.query, plan.context, options)
 
-        plan_options = Options(strategy=plan.choice.strategy, settings=plan.settings, sandbox=self._settings.sandbox)
         new = _new_run(folder.name, asker, str(plan.choice), plan.query, plan.budget)
         try:
             return await self._enter(asker, new, plan.choice, plan.budget, folder, work, watchers)
@@ -130,7 +139,8 @@ class Runner:
         folder = runs_folder() / row.id
 
         async def work(job: Job, models: Models, budget: Budget) -> Answer:
-            return await aresume(row.id, budget, self._options(job, models, Options()))
+            options = Options(models.root, models.sub, models.fallback, listener=job.record, progress=job)
+            return await aresume(row.id, budget, options)
 
         new = replace(_new_run(row.id, asker, row.model, row.query, budget), spent=row.spending)
         return await self._enter(asker, new, choice, budget, folder, work, ())
@@ -184,7 +194,8 @@ class Runner:
         if self._tracer is not None:
             job.watchers.append(RunTrace(self._tracer, new.id))
         self._jobs[job.run_id] = job  # at once, so that a thousand requests of one moment are counted
-        self._show_counts()
+        if self._slots.locked():
+            self._show_counts()  # else it begins to work in a moment
         try:
             grant = await self._state.admit(new, asker.limits)
         except BaseException:
@@ -212,7 +223,6 @@ class Runner:
                 await self._write_end(job, choice)
             finally:
                 self._leave(job)
-                job.notify()
 
     @asynccontextmanager
     async def _turn(self, job: Job) -> AsyncIterator[None]:
@@ -243,21 +253,11 @@ class Runner:
         except LongreachError:
             _log.exception("the end of run %s could not be entered into the database", job.run_id)
 
-    def _options(self, job: Job, models: Models, options: Options) -> Options:
-        return replace(
-            options,
-            model=models.root,
-            sub_model=models.sub,
-            fallback=models.fallback,
-            listener=job.record,
-            progress=job,
-        )
-
     def _leave(self, job: Job) -> None:
         self._jobs.pop(job.run_id, None)
-        job.over.set()
         self._working -= job.working
         self._show_counts()
+        job.end()
 
     def _show_counts(self) -> None:
         self._metrics.show_runs(self._working, len(self._jobs) - self._working)
