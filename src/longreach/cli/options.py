@@ -21,6 +21,7 @@ if TYPE_CHECKING:
 __all__ = [
     "add_ask_options",
     "add_budget_options",
+    "add_fallback_option",
     "add_output_options",
     "add_speculate_option",
     "add_total_budget_options",
@@ -44,12 +45,7 @@ def add_ask_options(parser: argparse.ArgumentParser) -> None:
         "--model", metavar="M", help="the root model (default: local/qwen2.5-coder-1.5b); `longreach models` lists them"
     )
     who.add_argument("--sub-model", metavar="M", help="the model of the sub-calls (default: the root model)")
-    who.add_argument(
-        "--fallback",
-        action="append",
-        metavar="M",
-        help="the model for calls that have failed for good on theirs (repeatable: tried in order)",
-    )
+    add_fallback_option(who)
     who.add_argument(
         "--strategy",
         metavar="S",
@@ -67,6 +63,17 @@ def add_ask_options(parser: argparse.ArgumentParser) -> None:
     add_budget_options(parser)
     _add_run_options(parser)
     _add_reading_options(parser)
+
+
+def add_fallback_option(group: argparse._ActionsContainer) -> None:
+    """Define `--fallback`."""
+    group.add_argument(
+        "--fallback",
+        action="append",
+        default=[],
+        metavar="M",
+        help="the model for calls that have failed for good on theirs (repeatable: tried in order)",
+    )
 
 
 def add_budget_options(parser: argparse.ArgumentParser) -> None:
@@ -217,7 +224,7 @@ def ask_options(given: argparse.Namespace) -> Options:
     return Options(
         model=given.model or DEFAULT_MODEL,
         sub_model=given.sub_model,
-        fallback=tuple(given.fallback or ()),
+        fallback=tuple(given.fallback),
         strategy=given.strategy or "rlm",
         budget=Budget(**budget_options(given)),
         settings=Settings(**_given(vars(given), _SETTINGS)),

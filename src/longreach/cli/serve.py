@@ -10,7 +10,7 @@ from collections.abc import Callable
 from typing import TYPE_CHECKING
 
 from longreach.cli import values
-from longreach.cli.options import add_budget_options, add_speculate_option, budget_options
+from longreach.cli.options import add_budget_options, add_fallback_option, add_speculate_option, budget_options
 from longreach.errors import MissingExtra
 
 if TYPE_CHECKING:
@@ -54,13 +54,7 @@ def register(commands: argparse._SubParsersAction[argparse.ArgumentParser]) -> N
     who.add_argument(
         "--strategy", default="rlm", metavar="S", help="for clients that name a model alone (default: rlm)"
     )
-    who.add_argument(
-        "--fallback",
-        action="append",
-        default=[],
-        metavar="M",
-        help="the model for calls that have failed for good on theirs (repeatable: tried in order)",
-    )
+    add_fallback_option(who)
     add_budget_options(parser)
     how = parser.add_argument_group("how runs work")
     how.add_argument("--cache", action="store_true", help="keep the replies to sub-calls for the runs of all clients")

@@ -33,6 +33,7 @@ from longreach.sandbox.launch import (
     WORKER_FOLDER,
     FreshInterpreter,
     Launched,
+    Signalled,
     describe_status,
 )
 
@@ -240,7 +241,7 @@ def _put_down(descriptor: int, reap: Callable[[], Future[int | None]]) -> None:
     reap()
 
 
-class _ForkedProcess:
+class _ForkedProcess(Signalled):
     """A worker that is a child of the fork server; held by a descriptor, so that signals never reach another process."""
 
     def __init__(self, service: _Service, server: _Server, pid: int, descriptor: int) -> None:
@@ -266,18 +267,6 @@ class _ForkedProcess:
         if self._reaping is None:
             with suppress(ProcessLookupError):
                 signal.pidfd_send_signal(self._descriptor, number)
-
-    def interrupt(self) -> None:
-        """SIGINT."""
-        self._signal(signal.SIGINT)
-
-    def freeze(self) -> None:
-        """SIGSTOP."""
-        self._signal(signal.SIGSTOP)
-
-    def thaw(self) -> None:
-        """SIGCONT."""
-        self._signal(signal.SIGCONT)
 
     def kill(self) -> None:
         """SIGKILL."""

@@ -13,6 +13,7 @@ import socket
 import subprocess
 import sys
 import weakref
+from abc import ABC, abstractmethod
 from collections.abc import Callable
 from contextlib import suppress
 from dataclasses import dataclass
@@ -28,6 +29,7 @@ __all__ = [
     "Launched",
     "Launcher",
     "Process",
+    "Signalled",
     "describe_status",
 ]
 
@@ -112,7 +114,27 @@ def describe_status(code: int) -> str:
     return f"signal {-code}"
 
 
-class LocalProcess:
+class Signalled(ABC):
+    """A process that signals reach."""
+
+    @abstractmethod
+    def _signal(self, number: signal.Signals) -> None:
+        """Send it; nothing happens when the process has ended."""
+
+    def interrupt(self) -> None:
+        """SIGINT."""
+        self._signal(signal.SIGINT)
+
+    def freeze(self) -> None:
+        """SIGSTOP."""
+        self._signal(signal.SIGSTOP)
+
+    def thaw(self) -> None:
+        """SIGCONT."""
+        self._signal(signal.SIGCONT)
+
+
+class LocalProcess(Signalled):
     """A child of this process, alone in its process group."""
 
     def __init__(self, child: subprocess.Popen[bytes], complaints: int) -> None:
@@ -125,21 +147,14 @@ class LocalProcess:
         if self._child.poll() is None:
             self._child.send_signal(number)
 
-    def interrupt(self) -> None:
-        self._signal(signal.SIGINT)
-
-    def freeze(self) -> None:
-        self._signal(signal.SIGSTOP)
-
-    def thaw(self) -> None:
-        self._signal(signal.SIGCONT)
-
     def kill(self) -> None:
+        """SIGKILL, to its group."""
         with suppress(ProcessLookupError):
             if self._child.poll() is None:
                 os.killpg(self._child.pid, signal.SIGKILL)
 
     async def ended(self) -> str:
+        """Wait for its end; how it ended."""
         pause = 0.001
         while (code := self._child.poll()) is None:
             await asyncio.sleep(pause)

@@ -8,7 +8,6 @@ from __future__ import annotations
 
 import time
 from collections.abc import Sequence
-from dataclasses import dataclass
 from decimal import Decimal
 
 from inspect_ai.model import (
@@ -17,6 +16,7 @@ from inspect_ai.model import (
     ChatMessageSystem,
     ChatMessageUser,
     GenerateConfig,
+    ModelInfo,
     ModelOutput,
     ModelUsage,
     ResponseSchema,
@@ -49,49 +49,27 @@ def as_model(model: InspectModel) -> Model:
     return model.api.model if isinstance(model.api, LongreachAPI) else Adapted(model)
 
 
-@dataclass(frozen=True, slots=True)
-class _Traits:
-    """What is known of the model: tokens and price."""
-
-    context_window: int
-    max_output_tokens: int
-    price: Price | None
-
-
 class Adapted:
-    """A `Model` that asks one of Inspect's providers. Inspect logs each call, repeats failed ones and counts the tokens."""
+    """A `Model` that asks one of Inspect's providers. Inspect logs each call, repeats failed ones and counts the tokens.
+
+    name: as `--model` takes it. context_window, max_output_tokens: from Inspect's data or ours, else cautious defaults.
+    price: from our table or Inspect's data. prompt_family: by the model's name.
+    """
 
     continues_assistant = False
 
     def __init__(self, model: InspectModel) -> None:
         self._model = model
         self._ratio = TokenRatio()
-        self._traits = _traits(str(model), model)
-
-    @property
-    def name(self) -> str:
-        """As `--model` takes it."""
-        return f"inspect/{self._model}"
-
-    @property
-    def context_window(self) -> int:
-        """Tokens, from Inspect's data or ours, else a cautious default."""
-        return self._traits.context_window
-
-    @property
-    def max_output_tokens(self) -> int:
-        """Tokens, from Inspect's data, else a default."""
-        return self._traits.max_output_tokens
-
-    @property
-    def price(self) -> Price | None:
-        """From Inspect's data or our table."""
-        return self._traits.price
-
-    @property
-    def prompt_family(self) -> str:
-        """By the model's name."""
-        return prompt_family_of(self._model.name)
+        info = get_model_info(model)
+        self.name = f"inspect/{model}"
+        self.context_window = (
+            (info.context_length if info else None) or context_window_of(str(model)) or DEFAULT_CONTEXT_WINDOW
+        )
+        most = (info.output_tokens if info else None) or DEFAULT_MAX_OUTPUT_TOKENS
+        self.max_output_tokens = min(most, self.context_window)
+        self.price = price_of(str(model)) or _price_in(info)
+        self.prompt_family = prompt_family_of(model.name)
 
     def estimate_tokens(self, messages: Sequence[Message]) -> int:
         """By a ratio learned from reported usage."""
@@ -159,12 +137,8 @@ def _config(request: Request) -> GenerateConfig:
     )
 
 
-def _traits(name: str, model: InspectModel) -> _Traits:
-    info = get_model_info(model)
-    window = (info.context_length if info else None) or context_window_of(name) or DEFAULT_CONTEXT_WINDOW
-    most = (info.output_tokens if info else None) or DEFAULT_MAX_OUTPUT_TOKENS
+def _price_in(info: ModelInfo | None) -> Price | None:
     cost = info.cost if info else None
-    price: Price | None = price_of(name)
-    if price is None and cost is not None:
-        price = FlatPrice(*(Decimal(str(each)) for each in (cost.input, cost.output, cost.input_cache_read)))
-    return _Traits(window, min(most, window), price)
+    if cost is None:
+        return None
+    return FlatPrice(*(Decimal(str(each)) for each in (cost.input, cost.output, cost.input_cache_read)))
