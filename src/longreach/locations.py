@@ -6,6 +6,7 @@ Covers: the two folders, and the variables that move them. Does not cover: what 
 from __future__ import annotations
 
 import os
+from functools import lru_cache
 from pathlib import Path
 
 __all__ = ["cache_folder", "data_folder"]
@@ -14,9 +15,14 @@ __all__ = ["cache_folder", "data_folder"]
 def data_folder() -> Path:
     """The folder of runs: `$LONGREACH_HOME`, else `$XDG_DATA_HOME/longreach`, else `~/.local/share/longreach`."""
     if home := os.environ.get("LONGREACH_HOME"):
-        return Path(home)
+        return _path(home)
     base = os.environ.get("XDG_DATA_HOME")
     return (Path(base) if base else Path.home() / ".local" / "share") / "longreach"
+
+
+@lru_cache(8)  # a path is taken apart as it is made
+def _path(text: str) -> Path:
+    return Path(text)
 
 
 def cache_folder() -> Path:

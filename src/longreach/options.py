@@ -126,12 +126,16 @@ def _model_options(recorded: Mapping[str, Any]) -> ModelOptions:
     return replace(options, price=_from_json(FlatPrice, price)) if price else options
 
 
+_PLAIN = frozenset({type(None), str, int, float, bool})
+
+
 def _to_json(value: Any) -> Any:
-    if value is None or isinstance(value, (str, int, float)):
-        return value
     kind: type[Any] = type(value)
+    if kind in _PLAIN:
+        return value
     if is_dataclass(kind):
-        return {name: _to_json(getattr(value, name)) for name in _names(kind)}
+        values = [(name, getattr(value, name)) for name in _names(kind)]
+        return {name: each if type(each) in _PLAIN else _to_json(each) for name, each in values}  # mostly they are
     if isinstance(value, Mapping):
         return {name: _to_json(each) for name, each in value.items()}
     if isinstance(value, (tuple, list)):

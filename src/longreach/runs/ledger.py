@@ -113,6 +113,11 @@ class Ledger:
 
     # --- calls, tokens, dollars
 
+    @property
+    def limits_usd(self) -> bool:
+        """Whether there is a limit in dollars, here or in a ledger above."""
+        return any(each.budget.usd is not None for each in self._lineage())
+
     def remaining(self) -> Budget:
         """What could still be reserved at this moment, as a budget (a spent resource shows as the smallest value above 0 it may have)."""
         left = self.budget

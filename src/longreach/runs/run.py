@@ -142,7 +142,8 @@ class Run:
         record = CallRecord(self.branch, setup.journal, ledger, self.totals, setup.progress)
         self._caller = Caller(record, self._shared, setup.settings.most_ahead)
         self._children = 0
-        _check_prices(ledger.remaining(), setup.models)
+        if ledger.limits_usd:
+            _check_prices(setup.models)
 
     @property
     def models(self) -> Models:
@@ -241,9 +242,7 @@ class Run:
         return f"{self.branch}.{self._children}"
 
 
-def _check_prices(budget: Budget, models: Models) -> None:
-    if budget.usd is None:
-        return
+def _check_prices(models: Models) -> None:
     for model in (models.root, models.sub, *models.fallback):
         if model.price is None:
             raise UnknownPrice(

@@ -6,6 +6,7 @@ Covers: from the request to a run, and from its end to a completion, whole or st
 
 from __future__ import annotations
 
+import asyncio
 import time
 from collections.abc import AsyncGenerator, Mapping
 from dataclasses import replace
@@ -55,6 +56,7 @@ async def chat_completions(request: Request, service: Service, asker: Asker) -> 
         job = await service.runner.start(asker, plan, *[narration] if narration else [])
         held.until(job.task)
     if narration is not None:
+        await asyncio.sleep(0)  # a run that need not wait begins in this moment: its first words go with the head
         usage = bool(body.stream_options and body.stream_options.include_usage)
         events = _Stream(job, body.model, narration).events(with_usage=usage)
         return EventStream(events, job.cancel)

@@ -34,6 +34,7 @@ INCOMING = ".incoming"
 CHUNK = 1 << 20
 NAME_BYTES = 150
 DAY = 86_400.0
+PLENTY_SECONDS = 0.25  # for which a disk with twice the room that is to be kept counts as one
 _UNSAFE = re.compile(r"[^\w.,()+@=-]+")
 
 
@@ -47,6 +48,7 @@ class ContextStore:
         self._state = state
         self._limits = settings.disk
         self._incoming = 0
+        self._plenty_until = 0.0
         self._loaded: WeakValueDictionary[tuple[str, ...], Context] = WeakValueDictionary()
         self._loading: dict[tuple[str, ...], asyncio.Lock] = {}
 
@@ -107,7 +109,12 @@ class ContextStore:
 
     def check_free(self, more: int = 0) -> None:
         """Raises `ApiError` (507) when `more` bytes would leave less room on the disk than the server keeps free."""
-        if shutil.disk_usage(self._folder).free - more < self._limits.free:
+        if not more and time.monotonic() < self._plenty_until:
+            return
+        free = shutil.disk_usage(self._folder).free
+        if free > 2 * self._limits.free:
+            self._plenty_until = time.monotonic() + PLENTY_SECONDS
+        if free - more < self._limits.free:
             raise ApiError(
                 507,
                 "disk_full",

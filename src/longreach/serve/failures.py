@@ -106,4 +106,6 @@ def error_response(error: ApiError, **more: Any) -> JSONResponse:
 
 def scrub(text: str) -> str:
     """A message without the server's own folders."""
+    if not text:
+        return text
     return text.replace(f"{data_folder()}/", "").replace(str(data_folder()), "the server's folder")

@@ -7,8 +7,6 @@ context it is. Does not cover: uploads, which lie on the disk (`serve.contexts`)
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Iterator
-from contextlib import contextmanager
 from typing import Any
 
 from longreach.serve.failures import ApiError
@@ -46,8 +44,11 @@ class Held:
         if run is not None:
             run.add_done_callback(lambda _: self._release())
 
-    def handled(self) -> None:
-        """The request has been answered, or a run began."""
+    def __enter__(self) -> Held:
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        # the request has been answered, or a run began
         if self._run is None:
             self._release()
 
@@ -63,11 +64,6 @@ class Intake:
         self.most = most
         self.bytes = 0
 
-    @contextmanager
-    def body(self) -> Iterator[Held]:
-        """For the time of one request."""
-        held = Held(self)
-        try:
-            yield held
-        finally:
-            held.handled()
+    def body(self) -> Held:
+        """For the time of one request, as a context."""
+        return Held(self)

@@ -28,8 +28,8 @@ class Direct:
         """Raises `ContextWindowExceeded` when the context fits neither into the root model's window nor into a fallback's."""
         settings = run.settings
         messages = _messages(query, context)
-        model = _first_with_room(run.models.root_chain, messages)
-        reply = _room_for_reply(model, messages, min(settings.root_reply_tokens, model.max_output_tokens))
+        model, room = _first_with_room(run.models.root_chain, messages)
+        reply = min(settings.root_reply_tokens, model.max_output_tokens, room)
         request = Request(
             messages,
             reply,
@@ -48,22 +48,20 @@ class Direct:
 def fits_directly(query: str, context: Context, model: Model) -> bool:
     """Whether the context fits into one prompt of the model."""
     try:
-        _room_for_reply(model, _messages(query, context), LEAST_REPLY)
+        _room_for_reply(model, _messages(query, context))
     except ContextWindowExceeded:
         return False
     return True
 
 
-def _first_with_room(models: Sequence[Model], messages: tuple[Message, ...]) -> Model:
-    """The first model whose window is large enough. Raises what the first one says when none is."""
+def _first_with_room(models: Sequence[Model], messages: tuple[Message, ...]) -> tuple[Model, int]:
+    """The first model whose window is large enough, and its room for a reply. Raises what the first one says when none is."""
     failures: list[ContextWindowExceeded] = []
     for model in models:
         try:
-            _room_for_reply(model, messages, LEAST_REPLY)
+            return model, _room_for_reply(model, messages)
         except ContextWindowExceeded as error:
             failures.append(error)
-        else:
-            return model
     raise failures[0]
 
 
@@ -71,16 +69,16 @@ def _messages(query: str, context: Context) -> tuple[Message, ...]:
     return (Message("system", template("direct")), Message("user", f"{context.text}\n\nQuestion: {query}"))
 
 
-def _room_for_reply(model: Model, messages: tuple[Message, ...], wanted: int) -> int:
-    """Tokens for the reply, as many as wanted or as the window leaves. Raises `ContextWindowExceeded` when it leaves too few."""
+def _room_for_reply(model: Model, messages: tuple[Message, ...]) -> int:
+    """Tokens that the window leaves for the reply. Raises `ContextWindowExceeded` when they are too few."""
     # no token is longer than this many characters on average; a text far beyond the window need not be tokenised
     characters = sum(len(each.content) for each in messages)
     far_beyond = characters > model.context_window * 40
     prompt = characters // 4 if far_beyond else int(model.estimate_tokens(messages) * MARGIN)
     room = model.context_window - prompt
-    if far_beyond or room < min(wanted, LEAST_REPLY):
+    if far_beyond or room < LEAST_REPLY:
         raise ContextWindowExceeded(
             f"the input does not fit: about {prompt:,} tokens, but the window of '{model.name}' has {model.context_window:,}; "
             "use --strategy rlm, or a model with a larger window"
         )
-    return min(wanted, room)
+    return room

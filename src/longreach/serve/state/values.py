@@ -34,7 +34,9 @@ NANO = Decimal(1_000_000_000)
 
 def nano(amount: Decimal | float | None) -> int | None:
     """US dollars as whole billionths, rounded up."""
-    return None if amount is None else int((Decimal(str(amount)) * NANO).to_integral_value(ROUND_CEILING))
+    if not amount:
+        return None if amount is None else 0
+    return int((Decimal(str(amount)) * NANO).to_integral_value(ROUND_CEILING))
 
 
 def usd(billionths: int) -> Decimal:
