@@ -36,16 +36,19 @@ def attempt(make):
 
 
 class Foreseeing:
-    """Answers after a while, and remembers what it was asked and told."""
+    """Answers after a while, and remembers what it was asked and told. before: by prompt, what must be foreseen first, however long."""
 
     def __init__(self) -> None:
         self.asked: list[str] = []
         self.foreseen: list[str] = []
+        self.before: dict[str, set[str]] = {}
         self.most = 8
         self.seconds = 0.1
 
     async def __call__(self, arguments: Mapping[str, Any], /) -> Any:
         self.asked.append(arguments["prompt"])
+        while not self.before.get(arguments["prompt"], set()) <= set(self.foreseen):
+            await asyncio.sleep(0.002)
         await asyncio.sleep(self.seconds)
         if arguments["prompt"] == "fail":
             raise CallFailed("failed")
@@ -108,6 +111,13 @@ def children(pid: int) -> list[int]:
     return [int(each) for each in Path(f"/proc/{pid}/task/{pid}/children").read_text().split()]
 
 
+def runs(pid: int) -> bool:
+    try:
+        return "\nState:\tZ" not in Path(f"/proc/{pid}/status").read_text()
+    except OSError:  # it has ended since
+        return False
+
+
 async def none_left(pid: int) -> bool:
     for _ in range(200):
         if not children(pid):
@@ -125,6 +135,7 @@ def test_placeholder_is_a_text_and_a_number() -> None:
 
 
 async def test_a_scout_names_what_comes_next_and_leaves_no_trace(sandbox: Sandbox, handler: Foreseeing) -> None:
+    handler.before = {"question 0": {"question 1", "question 2", "question 3"}}
     code = (
         "seen = []\nfor n in range(4):\n    print('before', n)\n    seen.append(int(llm_query(f'question {n}')))\nseen"
     )
@@ -137,6 +148,7 @@ async def test_a_scout_names_what_comes_next_and_leaves_no_trace(sandbox: Sandbo
 
 
 async def test_what_depends_on_an_answer_is_not_foreseen(sandbox: Sandbox, handler: Foreseeing) -> None:
+    handler.before = {"q0": {"q1"}}
     code = "for n in range(2):\n    first = llm_query(f'q{n}')\n    llm_query('more on ' + first)\n    llm_query(first[:2].strip())"
     assert (await sandbox.run(code, 20)).error is None
     # '1' and '4' are answers that were there when the second call of a round waited
@@ -155,12 +167,13 @@ async def test_a_scout_that_comes_to_an_end_changes_nothing(sandbox: Sandbox, ha
 
 
 async def test_long_prompts_arrive_whole(sandbox: Sandbox, handler: Foreseeing) -> None:
+    handler.before = {"a" * 500_000 + "é": {"b" * 500_000 + "é"}}
     assert (await sandbox.run("for n in 'ab': llm_query(n * 500_000 + 'é')", 20)).error is None
     assert handler.foreseen == ["b" * 500_000 + "é"]
 
 
 async def test_no_more_is_foreseen_than_there_is_room_for(sandbox: Sandbox, handler: Foreseeing) -> None:
-    handler.most = 3
+    handler.most, handler.before = 3, {"0": {"1", "2", "3"}}
     assert (await sandbox.run("for n in range(5): llm_query(f'{n}')", 20)).error is None
     assert len(handler.foreseen) == 3
 
@@ -240,12 +253,12 @@ print(counts)
     async def watch() -> None:
         nonlocal most
         while True:
-            alive = [pid for pid in descendants(worker) if "\nState:\tZ" not in Path(f"/proc/{pid}/status").read_text()]
-            most = max(most, len(alive))
+            most = max(most, sum(runs(pid) for pid in descendants(worker)))
             await asyncio.sleep(0.001)
 
     watching = asyncio.create_task(watch())
     seen = await sandbox.run(code, 30)
+    assert not watching.done()
     watching.cancel()
     await asyncio.wait([watching])
     assert seen.error is None
@@ -273,7 +286,10 @@ llm_query('x')
     assert handler.foreseen == []
 
 
-async def test_a_scout_that_speaks_for_the_worker_ends_the_session_at_worst(sandbox: Sandbox) -> None:
+async def test_a_scout_that_speaks_for_the_worker_ends_the_session_at_worst(
+    sandbox: Sandbox, handler: Foreseeing
+) -> None:
+    handler.seconds = 100  # the scout is first, however slow
     code = """
 import os
 from worker import scouting
