@@ -7,6 +7,7 @@ from email.utils import formatdate
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
+from yarl import URL
 
 from longreach.errors import (
     ModelError,
@@ -259,8 +260,8 @@ def test_proxies_come_from_the_environment_but_not_for_this_machine(monkeypatch:
         monkeypatch.delenv(variable, raising=False)
     monkeypatch.setenv("https_proxy", "http://proxy.example:3128")
     monkeypatch.setenv("http_proxy", "http://proxy.example:3128")
-    assert str(proxy_for("https://api.openai.com/v1/chat/completions")) == "http://proxy.example:3128"
+    assert str(proxy_for(URL("https://api.openai.com/v1/chat/completions"))) == "http://proxy.example:3128"
     for url in ("http://localhost:8000/v1", "http://127.0.0.1:1/v1", "http://[::1]:1/v1"):
-        assert proxy_for(url) is None
+        assert proxy_for(URL(url)) is None
     monkeypatch.setenv("no_proxy", "openai.com")
-    assert proxy_for("https://api.openai.com/v1") is None
+    assert proxy_for(URL("https://api.openai.com/v1")) is None

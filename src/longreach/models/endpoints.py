@@ -273,9 +273,16 @@ _READERS: dict[str, Any] = {
 
 
 def _checked_url(text: object, where: str) -> str:
-    parts = urlsplit(text) if isinstance(text, str) else None
-    if parts is not None and "@" in parts.netloc:
+    if isinstance(text, str) and "@" in text.partition("//")[2].partition("/")[0]:
         raise UsageError(f"{where}: a base URL must not hold a password; put the key into an environment variable")
-    if parts is None or parts.scheme not in ("http", "https") or not parts.hostname:
+    if not isinstance(text, str) or not _is_web_address(text):
         raise UsageError(f"{where}: '{text}' is no base URL; it looks like https://host/v1")
-    return str(text).rstrip("/").removesuffix("/chat/completions")
+    return text.rstrip("/").removesuffix("/chat/completions")
+
+
+def _is_web_address(text: str) -> bool:
+    try:
+        parts = urlsplit(text)
+        return parts.scheme in ("http", "https") and bool(parts.hostname) and parts.port != 0
+    except ValueError:  # half a pair of brackets, or a port that there cannot be
+        return False

@@ -21,6 +21,7 @@ from dataclasses import dataclass, field
 from typing import Any
 
 import aiohttp
+from yarl import URL
 
 from longreach.errors import (
     BadResponse,
@@ -95,7 +96,7 @@ class HTTPModel:
         self._model_id = model_id
         self._endpoint = endpoint
         self._traits = traits
-        self._url = f"{endpoint.base_url}/chat/completions"
+        self._url = URL(f"{endpoint.base_url}/chat/completions")
         self._proxy = proxy_for(self._url)
         self._breaker = breaker_of(endpoint.base_url)
         self._ratio = TokenRatio()
@@ -105,7 +106,7 @@ class HTTPModel:
         self._closed = False
 
     def __repr__(self) -> str:
-        return f"HTTPModel({self._name!r}, {self._url!r})"
+        return f"HTTPModel({self._name!r}, '{self._url}')"
 
     @property
     def name(self) -> str:

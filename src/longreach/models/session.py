@@ -57,12 +57,11 @@ async def release_session() -> None:
         await shared.session.close()
 
 
-def proxy_for(url: str) -> URL | None:
+def proxy_for(target: URL) -> URL | None:
     """The proxy that the environment names for this address; none for this machine's own, whatever the environment says.
 
     aiohttp's own `trust_env` is not used: it would also take passwords from ~/.netrc and send loopback traffic to the proxy.
     """
-    target = URL(url)
     host = target.host or ""
     if host == "localhost" or host == "::1" or host.startswith("127.") or proxy_bypass(host):
         return None
