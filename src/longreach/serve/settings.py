@@ -142,7 +142,6 @@ def state_place(settings: ServeSettings) -> str:
 
 
 @lru_cache(1_000)
-@lru_cache(1024)  # asked for each request
 def is_loopback(host: str) -> bool:
     """Whether an address or 'localhost' is this machine's own."""
     if host == "localhost":
