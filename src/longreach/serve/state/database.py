@@ -25,6 +25,8 @@ T = TypeVar("T")
 _Result: TypeAlias = tuple[Any, Exception | None]
 _Asked: TypeAlias = "tuple[Callable[[Transaction], Any], asyncio.Future[Any]]"
 BUSY_SECONDS = 10.0
+BRIEF_TRIES = 100
+BRIEF_AGAIN_SECONDS = 0.001
 CHECKPOINT_AFTER = 200  # brief transactions, of some five pages each
 CONNECTIONS = 4
 CONNECT_SECONDS = 10
@@ -82,8 +84,10 @@ class SQLiteDatabase:
     The fewer statements the better: before and after each the thread waits for its turn.
 
     Brief work is done on the event loop, all of a turn of it in one transaction: that takes less time than a way to the thread and back.
-    It does not wait: when somebody else writes in that moment the thread does it. Nor does it wait for the disk, since the thread alone
-    brings what was written from the log into the file. A look, too, is at once: in WAL mode it cannot be kept waiting.
+    It does not wait. When somebody else writes it is tried again a little later, and left to the thread only if that happens again and
+    again: a thread that has begun to write waits for its turn to go on, and keeps all other writers waiting. Nor does it wait for the
+    disk, since the thread alone brings what was written from the log into the file. A look is at once, too: in WAL mode it cannot be
+    kept waiting.
     """
 
     def __init__(self, path: Path) -> None:
@@ -94,6 +98,7 @@ class SQLiteDatabase:
         self._waiting: list[_Asked] = []
         self._working = False
         self._brief: list[_Asked] = []
+        self._brief_tries = 0  # that found somebody else writing
         self._brief_done = 0  # transactions since the last checkpoint
 
     async def run(self, work: Callable[[Transaction], T]) -> T:
@@ -136,20 +141,30 @@ class SQLiteDatabase:
         return self._own
 
     def _do_brief(self) -> None:
-        taken, self._brief = [each for each in self._brief if not each[1].done()], []
-        works = [work for work, _ in taken]
+        # a caller that was cancelled before its work began wants none of it
+        taken = self._brief = [each for each in self._brief if not each[1].done()]
         try:
-            results = _run_all(self._opened(), works)
+            results = _run_all(self._opened(), [work for work, _ in taken])
         except (sqlite3.Error, OSError) as error:
             if getattr(error, "sqlite_errorcode", 0) & 0xFF == sqlite3.SQLITE_BUSY:
-                self._hand_over(taken)
+                self._put_off_brief()
                 return
             results = [(None, self._failure(error)) for _ in taken]
+        self._brief, self._brief_tries = [], 0
         self._settle([future for _, future in taken], results)
         self._brief_done += 1
         if self._brief_done >= CHECKPOINT_AFTER and not self._working:
             self._brief_done = 0
             self._thread.submit(self._checkpoint)
+
+    def _put_off_brief(self) -> None:
+        """Somebody else writes: try again in a moment, and if that happens often leave it to the thread, which can wait."""
+        self._brief_tries += 1
+        if self._brief_tries < BRIEF_TRIES:
+            asyncio.get_running_loop().call_later(BRIEF_AGAIN_SECONDS, self._do_brief)
+        else:
+            taken, self._brief, self._brief_tries = self._brief, [], 0
+            self._hand_over(taken)
 
     def _hand_over(self, asked: Sequence[_Asked]) -> None:
         """To the thread, once it is free."""

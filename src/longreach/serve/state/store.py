@@ -149,7 +149,7 @@ class State:
         sql = """UPDATE runs SET status = ?, reason = ?, spent_nano = ?, spent_tokens = ?, reserved_nano = 0, reserved_tokens = 0
                  WHERE id = ?"""
         values = (status, reason, nano(spending.usd), spending.tokens, run_id)
-        await self._database.run(Change(sql, values))
+        await self._database.run_brief(Change(sql, values))
 
     async def run(self, run_id: str, owner: str) -> RunRow | None:
         """The owner's run; None when there is none or it is somebody else's."""
