@@ -7,7 +7,7 @@ Covers: `Options`, the same as keywords, and the event from which a run can be o
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass, field, fields, is_dataclass, replace
+from dataclasses import dataclass, fields, is_dataclass, replace
 from decimal import Decimal
 from functools import cache
 from pathlib import Path
@@ -30,6 +30,9 @@ __all__ = ["DEFAULT_MODEL", "AskOptions", "Options", "opened_event", "options_of
 
 DEFAULT_MODEL = "local/qwen2.5-coder-1.5b"
 _T = TypeVar("_T")
+# one of each for all runs: none can be changed
+_BUDGET, _SETTINGS, _MODEL_OPTIONS = Budget(), Settings(), ModelOptions()
+_SANDBOX_OPTIONS, _READ_OPTIONS = SandboxOptions(), ReadOptions()
 
 
 @dataclass(frozen=True, slots=True)
@@ -48,12 +51,12 @@ class Options:
     sub_model: str | Model | None = None
     fallback: Sequence[str | Model] = ()
     strategy: str = "rlm"
-    budget: Budget = field(default_factory=Budget)
-    settings: Settings = field(default_factory=Settings)
-    model_options: ModelOptions = field(default_factory=ModelOptions)
+    budget: Budget = _BUDGET
+    settings: Settings = _SETTINGS
+    model_options: ModelOptions = _MODEL_OPTIONS
     sub_model_options: ModelOptions | None = None
-    sandbox: SandboxOptions = field(default_factory=SandboxOptions)
-    read: ReadOptions = field(default_factory=ReadOptions)
+    sandbox: SandboxOptions = _SANDBOX_OPTIONS
+    read: ReadOptions = _READ_OPTIONS
     listener: Callable[[Record], None] | None = None
     progress: Progress | None = None
     journal_opened: Callable[[Path], None] | None = None

@@ -61,7 +61,8 @@ class RunUsage:
     @property
     def tokens(self) -> Usage:
         """Tokens, of all models."""
-        return sum((each.usage for each in self.by_model.values()), Usage())
+        usages = [each.usage for each in self.by_model.values()]
+        return usages[0] if len(usages) == 1 else sum(usages, Usage())
 
     @property
     def cost(self) -> Decimal | None:
@@ -71,7 +72,7 @@ class RunUsage:
 
     def to_json(self) -> dict[str, Any]:
         """As journals and `--json` show it; dollars are strings, so that no digit is lost."""
-        tokens = self.tokens
+        tokens, cost = self.tokens, self.cost
         return {
             "steps": self.steps,
             "calls": self.calls,
@@ -87,7 +88,7 @@ class RunUsage:
             "cached_input_tokens": tokens.cached_input_tokens,
             "output_tokens": tokens.output_tokens,
             "reasoning_tokens": tokens.reasoning_tokens,
-            "cost_usd": None if self.cost is None else str(self.cost),
+            "cost_usd": None if cost is None else str(cost),
             "by_model": {
                 name: {
                     "calls": each.calls,

@@ -24,6 +24,7 @@ __all__ = ["Choice", "ModelNames", "ModelPool"]
 ON_DISK = ("local/", "scripted/")  # names that may hold a path
 LONGEST = 400
 IDLE_MODELS = 32
+REMEMBERED = 1_000  # names that were read
 
 
 @dataclass(frozen=True, slots=True)
@@ -46,11 +47,21 @@ class ModelNames:
         self._patterns = (*offered, default_model) if default_model else offered
         self._default_model = default_model or next((each for each in offered if not _is_pattern(each)), DEFAULT_MODEL)
         self._default_strategy = default_strategy
+        self._choices: dict[str, Choice] = {}
 
     def read(self, name: str) -> Choice:
         """`STRATEGY:ROOT+SUB`, with the strategy or the sub-model or (after a strategy) all models left out. A sub-model without an
         endpoint is the root model's endpoint's. Raises `ApiError` (404).
         """
+        choice = self._choices.get(name)
+        if choice is None:
+            choice = self._read(name)
+            if len(self._choices) >= REMEMBERED:
+                self._choices.clear()
+            self._choices[name] = choice
+        return choice
+
+    def _read(self, name: str) -> Choice:
         if not name.isprintable() or not 0 < len(name) <= LONGEST:
             raise _not_found(name)
         strategy, colon, rest = name.partition(":")

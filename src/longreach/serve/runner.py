@@ -41,6 +41,7 @@ __all__ = ["Asker", "Plan", "Runner"]
 BUSY_SECONDS = 2.0  # after which a client may try again when the queue is full
 INTERRUPTED = "interrupted"
 NEVER_BEGAN = "cancelled before it began: ask again"
+NO_LIMITS = KeyLimits()
 _log = logging.getLogger("longreach.serve")
 
 
@@ -58,7 +59,7 @@ class Asker:
     @property
     def limits(self) -> KeyLimits:
         """What they may use."""
-        return self.key.limits if self.key else KeyLimits()
+        return self.key.limits if self.key else NO_LIMITS
 
 
 @dataclass(frozen=True, slots=True)
