@@ -18,6 +18,7 @@ import os
 import time
 from collections.abc import Callable, Iterable, Iterator
 from dataclasses import dataclass
+from functools import cached_property
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -65,7 +66,7 @@ class Journal:
             self._lock()
             size = os.fstat(self._file).st_size
             self._seq = _mend(self.path) if size else 0
-            self._lines = Lines(_Texts(folder / TEXTS_NAME).store, SMALL_BYTES - size)
+            self._lines = Lines(_Texts(folder).store, SMALL_BYTES - size)
         except OSError as error:
             self.close()
             raise JournalError(
@@ -148,9 +149,13 @@ class Journal:
 class _Texts:
     """The long texts of one journal, in files beside it."""
 
-    def __init__(self, folder: Path) -> None:
-        self._folder = folder
+    def __init__(self, journal_folder: Path) -> None:
+        self._journal_folder = journal_folder
         self._names: set[str] = set()
+
+    @cached_property
+    def _folder(self) -> Path:
+        return self._journal_folder / TEXTS_NAME  # late: most journals have no long texts
 
     def store(self, text: str) -> dict[str, Any]:
         """Store it, unless it is there; what stands for it in a line. Raises OSError."""

@@ -13,6 +13,7 @@ import secrets
 import time
 from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass
+from functools import lru_cache
 from itertools import islice
 from pathlib import Path
 from typing import Any
@@ -82,7 +83,12 @@ def is_running(folder: Path) -> bool | None:
 
 def runs_folder() -> Path:
     """Where all runs lie, one folder each."""
-    return data_folder() / "runs"
+    return _runs_in(data_folder())
+
+
+@lru_cache(8)
+def _runs_in(folder: Path) -> Path:
+    return folder / "runs"
 
 
 def new_run_folder() -> Path:
