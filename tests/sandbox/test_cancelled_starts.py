@@ -69,7 +69,7 @@ async def cancelled_start(sandbox: Sandbox, calls: Calls, moment: random.Random,
             await asyncio.sleep(moment.uniform(0, longest))
         start.cancel()
     await asyncio.wait([start])
-    if moment.random() < 0.5:  # else nobody closes it, as where the start itself failed
+    if not start.cancelled() or moment.random() < 0.5:  # else nobody closes it: the start is what failed
         await sandbox.close()
 
 

@@ -6,6 +6,7 @@ import asyncio
 import contextlib
 import itertools
 import json
+import socket
 import tracemalloc
 from typing import Any
 
@@ -14,8 +15,9 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
 from longreach.errors import ProtocolViolation
+from longreach.sandbox.conversation import WorkerEnded, connect
 from longreach.sandbox.frames import FrameReader, clean_text, parse, visible
-from tests.sandbox.fake_worker import LIMITS, converse, done, framed
+from tests.sandbox.fake_worker import LIMITS, FakeProcess, converse, done, framed
 
 STATUSES = {"ok", "error", "timeout", "killed", "died", "protocol"}
 relaxed = settings(deadline=None, max_examples=150, suppress_health_check=[HealthCheck.too_slow])
@@ -61,6 +63,18 @@ def cut(data: bytes, places: list[int]) -> list[bytes]:
     """The same bytes in pieces."""
     at = sorted({place % (len(data) + 1) for place in places} | {0, len(data)})
     return [data[a:b] for a, b in itertools.pairwise(at)] or [data]
+
+
+async def test_a_request_to_a_worker_whose_end_is_not_told_yet() -> None:
+    ours, theirs = socket.socketpair()
+    conversation = await connect(FakeProcess(), ours, {}, LIMITS)
+    assert conversation._transport is not None
+    theirs.close()
+    while not conversation._transport.is_closing():  # noqa: ASYNC110 the moment between two turns of the loop
+        await asyncio.sleep(0)
+    assert not conversation.broken
+    with pytest.raises(WorkerEnded):
+        await conversation.request({"t": "snap"}, ("snapped",), 10)
 
 
 def status_of(script: list[bytes], hang_up: bool) -> str:

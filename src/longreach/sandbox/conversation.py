@@ -193,7 +193,8 @@ class Conversation(asyncio.Protocol):
             self._transport.abort()
 
     def _write(self, pieces: list[bytes]) -> None:
-        if self._transport is not None and self._broken is None:
+        # asyncio of Python 3.12 cannot write to one that has seen the end of the stream and is about to say so
+        if self._transport is not None and self._broken is None and not self._transport.is_closing():
             self._transport.writelines(pieces)
 
     @property
