@@ -22,6 +22,7 @@ from longreach.serve.siblings import from_sibling
 
 __all__ = ["identify"]
 
+LONGEST_URL = 300  # of a Host or Origin: no name of a host is longer
 PROXY_HEADERS = ("forwarded", "x-forwarded-for", "x-real-ip")
 
 
@@ -69,8 +70,12 @@ def _check_local(request: Request) -> None:
         )
 
 
-@lru_cache(1024)  # mostly they are the same
 def _host(url: str) -> str:
+    return _parsed_host(url) if len(url) <= LONGEST_URL else ""
+
+
+@lru_cache(1_000)  # mostly they are the same
+def _parsed_host(url: str) -> str:
     try:
         return urlsplit(url).hostname or ""
     except ValueError:
