@@ -106,7 +106,8 @@ async def test_the_memory_of_its_process_is_bounded_too(wasm: str, monkeypatch: 
     # What is said past the REPL is not even kept.
     said = "import _eryx\nfor _ in range(1000):\n    _eryx._eryx_report_output(0, b'\\x1b[2J' * 250_000)"
     assert (await session.run(said, 20)).status == "ok"
-    seen = await session.run("import time\nmany = bytearray(b'x' * (300 << 20))\ntime.sleep(5)", 20)
+    fill = "try:\n    while True:\n        many.append(b'x' * (8 << 20))\nexcept MemoryError:\n    time.sleep(10)\n"
+    seen = await session.run(f"import time\nmany = []\n{fill}", 20)
     await session.close()
     assert seen.status == "died"
     assert seen.error is not None
