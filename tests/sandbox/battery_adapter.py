@@ -34,6 +34,8 @@ class Foreseeing:
 
     def ready(self, parameters: Mapping[str, Any]) -> None: ...
 
+    def peek(self, parameters: Mapping[str, Any]) -> None: ...
+
 
 class Adapter:
     """The battery's synchronous interface on top of the asynchronous one."""

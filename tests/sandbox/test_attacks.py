@@ -51,6 +51,8 @@ class Model:
 
     def ready(self, parameters: Mapping[str, Any]) -> None: ...
 
+    def peek(self, parameters: Mapping[str, Any]) -> None: ...
+
 
 class Session:
     """A sandbox under attack, and its host."""
@@ -174,6 +176,15 @@ FORGED: dict[str, Any] = {
         "m": "llm_query",
         "p": {"prompt": "x" * 1_000_001, "context": None, "model": None},
     },
+    "answers that it was not given": {
+        "t": "call",
+        "id": 7004,
+        "m": "llm_query",
+        "p": {"prompt": "x", "context": None, "model": None},
+        "blocks": True,
+        "used": 3,
+    },
+    "answers used in an output": {"t": "out", "s": "x", "used": 1},
     "a giant number": b'{"t": "done", "step": ' + b"9" * 100_000 + b"}",
     "an infinite number": b'{"t": "done", "step": 1e999}',
     "no end of brackets": b"[" * 500_000,
@@ -182,7 +193,7 @@ FORGED: dict[str, Any] = {
     "nothing": b"",
     "a list": b"[1, 2]",
     "an output that is no text": {"t": "out", "s": 5},
-    "for scouts": {"t": "ahead", "p": {"prompt": "x", "context": None, "model": None}},
+    "for scouts": {"t": "ahead", "d": "0" * 32, "p": {"prompt": "x", "context": None, "model": None}},
 }
 
 

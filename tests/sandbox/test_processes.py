@@ -135,6 +135,8 @@ class Foreseeing:
 
     def ready(self, arguments: Mapping[str, Any]) -> None: ...
 
+    def peek(self, arguments: Mapping[str, Any]) -> None: ...
+
 
 APART = pytest.mark.parametrize("calls", [{}, {"llm_query": Foreseeing()}], ids=["with the host", "apart"])
 

@@ -17,6 +17,7 @@ import pytest_asyncio
 
 from longreach.context import Context
 from longreach.sandbox import CallFailed, Limits, Sandbox
+from longreach.sandbox.conversation import Conversation
 from longreach.sandbox.factory import open_sandbox
 from longreach.sandbox.worker.scouting import Placeholder
 from tests.sandbox.test_processes import descendants
@@ -61,6 +62,8 @@ class Foreseeing:
         self.foreseen.append(arguments["prompt"])
 
     def ready(self, arguments: Mapping[str, Any]) -> None: ...
+
+    def peek(self, arguments: Mapping[str, Any]) -> str | None: ...
 
 
 class Knowing(Foreseeing):
@@ -403,16 +406,132 @@ async def test_what_is_known_is_answered_at_once() -> None:
         await sandbox.close()
 
 
+class Giving(Foreseeing):
+    """One that has the answer to each call as soon as it is foreseen. made: the calls of the code, in order, however they were answered."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.most = 10_000
+        self.seconds = 0.02
+        self.made: list[str] = []
+        self.peeked = 0
+
+    async def __call__(self, arguments: Mapping[str, Any], /) -> Any:
+        self.made.append(arguments["prompt"])
+        await super().__call__(arguments)
+        return f"answer to {arguments['prompt']}"
+
+    def room(self) -> int:
+        return self.most
+
+    def ready(self, arguments: Mapping[str, Any]) -> Any:
+        value = self._known(arguments)
+        if value is not None:
+            self.made.append(arguments["prompt"])
+        return value
+
+    def peek(self, arguments: Mapping[str, Any]) -> str | None:
+        value = self._known(arguments)
+        self.peeked += value is not None
+        return value
+
+    def _known(self, arguments: Mapping[str, Any]) -> str | None:
+        return f"answer to {arguments['prompt']}" if arguments["prompt"] in self.foreseen else None
+
+
+@pytest_asyncio.fixture
+async def giving() -> AsyncIterator[tuple[Giving, Sandbox]]:
+    handler = Giving()
+    sandbox = await started(handler)
+    yield handler, sandbox
+    await sandbox.close()
+
+
+async def test_answers_given_in_advance_are_those_of_the_calls_and_told_in_order(
+    giving: tuple[Giving, Sandbox], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    handler, sandbox = giving
+    frames = 0
+    take = Conversation._take_call
+
+    def count(self: Conversation, *arguments: Any) -> None:
+        nonlocal frames
+        frames += 1
+        take(self, *arguments)
+
+    monkeypatch.setattr(Conversation, "_take_call", count)
+    prompts = [f"question {number}" for number in range(60)]
+    seen = await sandbox.run(f"[llm_query(p) for p in {prompts}] == ['answer to ' + p for p in {prompts}]", 20)
+    assert seen.output == "True\n"
+    assert handler.made == prompts
+    assert frames < len(prompts) / 2
+    assert handler.peeked >= len(prompts) - frames
+
+
+async def test_code_that_goes_another_way_gets_no_answer_that_is_not_its_own(giving: tuple[Giving, Sandbox]) -> None:
+    handler, sandbox = giving
+    code = """
+got = []
+for number in range(40):
+    got.append(llm_query(f'question {number}'))
+    if got[-1] == 'answer to question 9':
+        got.append(llm_query('something else'))
+        got.append(llm_query('question 30'))
+got
+"""
+    seen = await sandbox.run(code, 20)
+    prompts = [f"question {number}" for number in range(40)]
+    prompts[10:10] = ["something else", "question 30"]
+    assert seen.output == f"{[f'answer to {each}' for each in prompts]}\n"
+    assert handler.made == prompts
+
+
+async def test_one_answer_is_not_given_for_two_calls(giving: tuple[Giving, Sandbox]) -> None:
+    handler, sandbox = giving
+    seen = await sandbox.run("[llm_query('a') for _ in range(20)] == ['answer to a'] * 20", 20)
+    assert seen.output == "True\n"
+    assert handler.made == ["a"] * 20
+
+
+@pytest.mark.parametrize("end", ["while True: pass", "1 / 0", "FINAL('x')", "pass"])
+async def test_the_end_of_a_step_tells_which_answers_were_used(giving: tuple[Giving, Sandbox], end: str) -> None:
+    handler, sandbox = giving
+    seen = await sandbox.run(f"for number in range(15):\n    llm_query(f'question {{number}}')\n{end}", 2)
+    assert seen.status == {"while True: pass": "timeout", "1 / 0": "error"}.get(end, "ok")
+    assert handler.made == [f"question {number}" for number in range(15)]
+    seen = await sandbox.run("llm_query('question 15')", 20)
+    assert seen.output == "'answer to question 15'\n"
+    assert handler.made[15:] == ["question 15"]
+
+
+async def test_a_failure_while_a_used_answer_is_booked_ends_the_step() -> None:
+    class Breaking(Giving):
+        def ready(self, arguments: Mapping[str, Any]) -> Any:
+            if arguments["prompt"] == "question 7":
+                raise OSError("no space left")
+            return super().ready(arguments)
+
+    sandbox = await started(Breaking())
+    try:
+        with pytest.raises(OSError, match="no space left"):
+            await sandbox.run("for number in range(15):\n    llm_query(f'question {number}')", 20)
+        assert (await sandbox.run("1 + 1", 20)).output == "2\n"
+    finally:
+        await sandbox.close()
+
+
 HOST = """
 import asyncio
 from longreach.context import Context
 from longreach.sandbox import Limits
+from longreach.sandbox.conversation import Conversation
 from longreach.sandbox.factory import open_sandbox
 class Foreseeing:
     async def __call__(self, arguments): await asyncio.sleep(60)
     def room(self): return 1
     def ahead(self, arguments): print("ready", flush=True)
     def ready(self, arguments): return None
+    def peek(self, arguments): return None
 async def main():
     sandbox = open_sandbox()
     await sandbox.start(Context.from_text("x"), {"llm_query": Foreseeing()}, Limits())

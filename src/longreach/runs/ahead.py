@@ -94,12 +94,15 @@ class Ahead:
 
     def take_ready(self, key: str) -> EarlyAnswer | None:
         """The answer to a call that the code makes now, if it is there already; else nothing has changed."""
-        begun = self._begun.get(key)
-        if begun is None or not begun.task.done() or begun.task.cancelled() or (answer := begun.task.result()) is None:
-            return None
-        del self._begun[key]
-        self._count_hit(begun)
+        answer = self.peek(key)
+        if answer is not None:
+            self._count_hit(self._begun.pop(key))
         return answer
+
+    def peek(self, key: str) -> EarlyAnswer | None:
+        """The same of a call that the code has not made."""
+        begun = self._begun.get(key)
+        return None if begun is None or not begun.task.done() or begun.task.cancelled() else begun.task.result()
 
     def _count_hit(self, begun: Begun) -> None:
         self._trusted -= begun.trusted

@@ -239,9 +239,7 @@ class Caller:
 
         The same as `call`, without its detours: none of them could find another answer.
         """
-        if self._shared.cache is not None:
-            return None  # which is to have the answer too
-        if begun.key in self._shared.answers or (early := self._ahead.take_ready(begun.key)) is None:
+        if self.peek_ready(begun) is None or (early := self._ahead.take_ready(begun.key)) is None:
             return None
         asked = begun.under(self._next_name(), "sub")
         completion = self._use_begun(asked, early)
@@ -250,6 +248,14 @@ class Caller:
             future.set_result((asked.name, completion))
             self._shared.answers[asked.key] = future
         return completion
+
+    def peek_ready(self, begun: Asked) -> Completion | None:
+        """What `take_ready` would give; nothing is done."""
+        # where there is a cache, it is to have the answer too
+        if self._shared.cache is not None or begun.key in self._shared.answers:
+            return None
+        early = self._ahead.peek(begun.key)
+        return None if early is None else early.completion
 
     def begin(self, model: Model, request: Request) -> Asked | None:
         """Begin on a sub-call that the code will probably make; None when that was not done: one answered, or begun, is left alone."""

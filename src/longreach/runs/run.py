@@ -209,6 +209,10 @@ class Run:
         """The answer to a sub-call that the code makes now and that was begun, where it is there. Raises `JournalError`."""
         return self._caller.take_ready(begun)
 
+    def peek_ready(self, begun: Asked) -> Completion | None:
+        """What `take_ready` would give; nothing is done."""
+        return self._caller.peek_ready(begun)
+
     async def end_ahead(self) -> None:
         """Break off and record what was begun and never made; at the end of the run."""
         await self._caller.end_ahead()

@@ -56,6 +56,10 @@ class Foresighted(Protocol):
         """The value of this call, which is made now, where it is known already; else None, and the call is served as any other."""
         ...
 
+    def peek(self, arguments: Mapping[str, Any]) -> str | None:
+        """What `ready` would give, while nothing is made yet. The code may be given it in advance; that it was used is told by `ready`."""
+        ...
+
 
 class CallFailed(LongreachError):
     """Raised by a `Handler` to make the call raise in the code, with this message. Anything else a handler raises ends the step."""

@@ -17,7 +17,7 @@ from longreach.sandbox.arguments import LONGEST_NAME, check_call, frame_bytes, f
 from longreach.sandbox.base import CallFailed, Calls, Foresighted, Handler, Limits
 from longreach.sandbox.frames import FrameReader, clean_text, encode, field, parse, whole
 from longreach.sandbox.launch import Process
-from longreach.sandbox.look_ahead import LookAhead
+from longreach.sandbox.look_ahead import MOST_GIVEN, LookAhead
 from longreach.sandbox.results import StepResult, lost_step, read_result
 from longreach.sandbox.scouts import Scouts
 from longreach.sandbox.steps import RunningStep
@@ -32,6 +32,8 @@ SNAPSHOT_HEADER_BYTES = 1 << 20
 OUTSTANDING_BYTES = 64 << 20  # of calls being served: beyond it the worker has to wait
 LEAST_WAIT = 0.02  # between two looks at a clock that stands still
 EXIT_SECONDS = 0.2
+SCOUTED = "llm_query"
+DIGEST_CHARS = 32
 REST_SECONDS = 0.02  # after a request until the worker is stopped: the next one may come at once
 
 
@@ -41,13 +43,16 @@ class WorkerEnded(Exception):
 
 @dataclass(frozen=True, slots=True)
 class _Call:
-    """A call that is being served. foresighted: the handler, where it is one that looks ahead; size: bytes of its frame."""
+    """A call that is being served. foresighted: the handler, where it is one that looks ahead; size: bytes of its frame;
+    blocks: the code does nothing else meanwhile.
+    """
 
     number: int
     handler: Handler
     foresighted: Foresighted | None
     parameters: Mapping[str, Any]
     size: int
+    blocks: bool
 
 
 class Conversation(asyncio.Protocol):
@@ -153,6 +158,8 @@ class Conversation(asyncio.Protocol):
             return
         frame = parse(payload, frame_chars(self._limits))
         kind = frame["t"]
+        if "used" in frame:
+            self._take_used(frame)
         if kind in self._expected:
             if "blob" in frame:
                 if kind != "snapped":
@@ -325,38 +332,60 @@ class Conversation(asyncio.Protocol):
         step.count(check_call(name, parameters, self._limits.prompt_chars))
         foresighted = self._foresighted.get(name)
         look_ahead = self._look_ahead if frame.get("blocks") is True else None
-        if foresighted is not None and self._answer_at_once(step, number, foresighted, parameters):
-            if look_ahead is not None:
-                look_ahead.call_was_ready(foresighted, parameters)
+        call = _Call(number, handler, foresighted, parameters, size, look_ahead is not None)
+        if foresighted is not None and self._answer_at_once(step, call, foresighted):
             return
         step.outstanding += size
-        call = _Call(number, handler, foresighted, parameters, size)
         step.watch(self._loop.create_task(self._serve(step, call)))
         if foresighted is not None and look_ahead is not None:
             look_ahead.call_blocks(number, foresighted, parameters, frame_bytes(self._limits))
 
-    def _answer_at_once(
-        self, step: RunningStep, number: int, handler: Foresighted, parameters: Mapping[str, Any]
-    ) -> bool:
+    def _answer_at_once(self, step: RunningStep, call: _Call, handler: Foresighted) -> bool:
         """Answer a call whose answer is there; whether it was."""
         try:
-            value = handler.ready(parameters)
+            value = handler.ready(call.parameters)
+            if value is None:
+                return False
+            if call.blocks and self._look_ahead is not None:
+                self._look_ahead.call_was_ready(handler, call.parameters)
+            pieces = self._encode_answer(call, value)
         except Exception as error:  # noqa: BLE001 - as in `_serve`
             step.fail(error)
-            return True
-        if value is None:
-            return False
-        self._write_answer(encode({"t": "ret", "id": number, "ok": True, "v": value}))
+        else:
+            self._write_answer(pieces)
         return True
 
-    def _read_ahead(self, payload: bytes) -> Mapping[str, Any]:
-        """The arguments of a call that the code has not made."""
-        parameters: Mapping[str, Any] = clean_text(field(parse(payload, frame_chars(self._limits)), "p", dict))
-        check_call("llm_query", parameters, self._limits.prompt_chars)
+    def _encode_answer(self, call: _Call, value: Any) -> list[bytes]:
+        """The answer, and with it those to the calls that come next."""
+        frame: Frame = {"t": "ret", "id": call.number, "ok": True, "v": value}
+        if call.blocks and call.foresighted is not None and self._look_ahead is not None:
+            given = self._look_ahead.give(call.foresighted)
+            frame |= {"next": given} if given else {}
+        return encode(frame)
+
+    def _take_used(self, frame: Frame) -> None:
+        """It has made calls whose answers it had."""
+        step, handler = self._step, self._foresighted.get(SCOUTED)
+        if step is None or handler is None or self._look_ahead is None:
+            raise ProtocolViolation("it was given no answers in advance")
+        count = whole(frame, "used", 1, MOST_GIVEN)
+        step.count(count)
+        try:
+            self._look_ahead.use(count, handler)
+        except ProtocolViolation:
+            raise
+        except Exception as error:  # noqa: BLE001 - as in `_serve`
+            step.fail(error)
+
+    def _read_ahead(self, payload: bytes) -> tuple[str, Mapping[str, Any]]:
+        """The digest and the arguments of a call that the code has not made."""
+        frame = parse(payload, frame_chars(self._limits))
+        parameters: Mapping[str, Any] = clean_text(field(frame, "p", dict))
+        check_call(SCOUTED, parameters, self._limits.prompt_chars)
         if self._step is None:
             raise ProtocolViolation("a scout spoke while no step ran")
         self._step.count_foreseen()
-        return parameters
+        return field(frame, "d", str, DIGEST_CHARS), parameters
 
     def _write_answer(self, pieces: list[bytes]) -> None:
         self._write(pieces)
@@ -371,7 +400,7 @@ class Conversation(asyncio.Protocol):
         try:
             try:
                 value = await call.handler(call.parameters)
-                pieces = encode({"t": "ret", "id": call.number, "ok": True, "v": value})
+                pieces = self._encode_answer(call, value)
             except CallFailed as failure:
                 error = {"type": "CallFailed", "message": str(failure)}
                 pieces = encode({"t": "ret", "id": call.number, "ok": False, "error": error})

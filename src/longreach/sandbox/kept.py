@@ -142,6 +142,10 @@ class _ForesightedHandler(_Handler):
         handler = self._kept.foresighted_now(self._name)
         return None if handler is None else handler.ready(arguments)
 
+    def peek(self, arguments: Mapping[str, Any]) -> str | None:
+        handler = self._kept.foresighted_now(self._name)
+        return None if handler is None else handler.peek(arguments)
+
 
 class _Loan:
     """The kept sandbox in the hands of one run."""

@@ -1,12 +1,15 @@
 """Calls begun before the code makes them: while the code waits for one, a scout says which it would make next.
 
-Covers: when a scout is asked for, what it says as checked arguments, how long it is kept. Does not cover: forks (`scouts`), how many calls
-may be begun (the handler).
+Covers: when a scout is asked for, what it says as checked arguments, how long it is kept, which answers the code is given in advance. Does
+not cover: forks (`scouts`), how many calls may be begun (the handler).
 
 A scout is kept as long as the code does what it said, and is read only as far as calls may be begun: then it waits. When the code makes a
 call that it did not name, another one, which knows the answers that have come since, takes its place. A fork costs about as much as a
 short wait, so one is worth it only once the code has waited that long, at once or in small pieces; twice as long after each scout that was
 of no use.
+
+An answer goes to the worker with those to the next calls, where they are there: each way there and back wakes two processes. The worker
+says with its next frame how many of them the code has used; they count as made only then.
 """
 
 from __future__ import annotations
@@ -14,6 +17,8 @@ from __future__ import annotations
 import asyncio
 from collections import deque
 from collections.abc import Callable, Mapping
+from dataclasses import dataclass
+from itertools import islice
 from typing import Any
 
 from longreach.errors import ProtocolViolation
@@ -27,20 +32,31 @@ MOST_PATIENCE = 0.5
 FIRST_PAUSE = 0.002  # until another try, while the last scout is about to end
 LONGEST_PAUSE = 0.5
 MOST_AT_A_TIME = 8
+MOST_GIVEN = 16  # answers in advance
+MOST_GIVEN_CHARS = 1 << 16
 Frame = dict[str, Any]
+
+
+@dataclass(frozen=True, slots=True)
+class _Named:
+    """A call that a scout has named. digest: what the worker knows it by."""
+
+    mark: int
+    digest: str
+    arguments: Mapping[str, Any]
 
 
 class LookAhead:
     """One conversation's scouts.
 
-    ask: sends a frame to the worker. read: the checked arguments of a payload. broke_rule: told of a `ProtocolViolation`.
+    ask: sends a frame to the worker. read: the digest and the checked arguments of a payload. broke_rule: told of a `ProtocolViolation`.
     """
 
     def __init__(
         self,
         scouts: Scouts,
         ask: Callable[[Frame], None],
-        read: Callable[[bytes], Mapping[str, Any]],
+        read: Callable[[bytes], tuple[str, Mapping[str, Any]]],
         broke_rule: Callable[[ProtocolViolation], None],
     ) -> None:
         self._scouts = scouts
@@ -53,8 +69,10 @@ class LookAhead:
         self._waited = 0.0
         """Seconds for which the code has waited since the last fork."""
         self._patience = PATIENCE
-        self._named: deque[int] = deque()
+        self._named: deque[_Named] = deque()
         """Calls that the scout has named and the code has not made, in order."""
+        self._given: list[_Named] = []
+        """Those of them whose answers the worker has."""
         self._timer: asyncio.TimerHandle | None = None
 
     def call_blocks(self, number: int, handler: Foresighted, arguments: Mapping[str, Any], cap: int) -> None:
@@ -76,10 +94,34 @@ class LookAhead:
             self._patience = PATIENCE
         self._listen(handler)
 
+    def give(self, handler: Foresighted) -> list[tuple[str, str]]:
+        """Answers to the calls that come next, as far as they are there, with their digests; to go with the one that is waited for."""
+        answers: list[tuple[str, str]] = []
+        self._given, digests, chars = [], set(), 0
+        # half of them: others are to be on their way when the worker comes back
+        for each in islice(self._named, min(MOST_GIVEN, (len(self._named) + 1) // 2)):
+            text = handler.peek(each.arguments)
+            if text is None or each.digest in digests or (chars := chars + len(text)) > MOST_GIVEN_CHARS:
+                break
+            digests.add(each.digest)  # one answer is for one call
+            answers.append((each.digest, text))
+            self._given.append(each)
+        return answers
+
+    def use(self, count: int, handler: Foresighted) -> None:
+        """The code has made the first `count` of the calls that it was given answers to. Raises `ProtocolViolation`, what `ready` does."""
+        if count > len(self._given):
+            raise ProtocolViolation("it used more answers than it was given")
+        used, self._given = self._given[:count], []
+        for each in used:
+            handler.ready(each.arguments)
+            self._was_named(each.mark)
+        self._patience = PATIENCE
+
     def _was_named(self, mark: int) -> bool:
-        if mark not in self._named:
+        if all(each.mark != mark for each in self._named):
             return False
-        while self._named.popleft() != mark:
+        while self._named.popleft().mark != mark:
             continue
         return True
 
@@ -104,11 +146,11 @@ class LookAhead:
 
     def _heard(self, handler: Foresighted, payload: bytes) -> None:
         try:
-            arguments = self._read(payload)
+            digest, arguments = self._read(payload)
         except ProtocolViolation as violation:
             self._broke_rule(violation)
             return
-        self._named.append(_mark(arguments))
+        self._named.append(_Named(_mark(arguments), digest, arguments))
         handler.ahead(arguments)
         self._listen(handler)
 
@@ -135,6 +177,7 @@ class LookAhead:
         """The step is over, and with it all that a scout could know."""
         self._code_goes_on()
         self._named.clear()
+        self._given = []
         self._waited, self._patience = 0.0, PATIENCE
         self._scouts.dismiss()
 

@@ -13,7 +13,7 @@ from dataclasses import dataclass
 from typing import Any
 
 from .channel import Channel, Frame, Slot, encode
-from .scouting import SCOUTED, Placeholder
+from .scouting import SCOUTED, Placeholder, digest_of
 
 __all__ = [
     "CallFailed",
@@ -129,17 +129,29 @@ class Caller:
         """Make one call and wait for its value. Raises `CallFailed` when the host says so."""
         self.count(1)
         scouting = self.channel.scouting
-        if scouting is not None and scouting.is_scout:
-            scouting.tell(method, encode({"t": "ahead", "p": parameters}).encode("utf-8", "replace"))
+        if scouting is None or method != SCOUTED:
+            if scouting is not None and scouting.is_scout:
+                scouting.end()  # this answer must be a real one
+            return self.value(self._ask({"t": "call", "m": method, "p": parameters}))
+        arguments = encode(parameters).encode("utf-8", "replace")
+        digest = digest_of(arguments)
+        if scouting.is_scout:
+            scouting.tell(digest, arguments)
             return Placeholder()
-        frame: Frame = {"t": "call", "m": method, "p": parameters}
-        if scouting is not None and method == SCOUTED and scouting.possible():
-            frame["blocks"] = (
-                True  # the main thread waits for this one and nothing else runs: the host may ask for a scout
-            )
+        if not scouting.possible():
+            return self.value(self._ask({"t": "call", "m": method, "p": parameters}))
+        if given := scouting.given.take(digest):
+            return given[0]
+        # the main thread waits for this one and nothing else runs: the host may ask for a scout
+        answer = self._ask({"t": "call", "m": method, "p": parameters, "blocks": True, **scouting.given.tell_used()})
+        scouting.given.keep(answer.get("next", []))
+        return self.value(answer)
+
+    def _ask(self, frame: Frame) -> Frame:
+        """Send a call and wait for the frame with its answer."""
         number, slot = self.channel.submit(frame)
         try:
-            return self.value(self.channel.wait(slot))
+            return self.channel.wait(slot)
         except BaseException:
             self.channel.abandon(number)
             raise

@@ -1,8 +1,9 @@
 """Going on ahead of the answer: a fork of the worker runs the code further with a placeholder, to learn what it would ask next.
 
 Covers: the placeholder, the fork when the host asks for one, and what the scout does differently: it tells the host the prompts it comes to
-instead of asking them, and ends at the first thing that it cannot know. Does not cover: what becomes of those prompts (the host), nor what
-keeps forks in bounds (`forks`, and the host). The scout's variables and output are thrown away with it.
+instead of asking them, and ends at the first thing that it cannot know; answers that came with an earlier one, before their calls are made.
+Does not cover: what becomes of those prompts (the host), nor what keeps forks in bounds (`forks`, and the host). The scout's variables and
+output are thrown away with it.
 """
 
 from __future__ import annotations
@@ -11,9 +12,11 @@ import os
 import signal
 import struct
 from _thread import _count as other_threads
+from collections import deque
+from hashlib import blake2b
 from typing import Any, NoReturn
 
-__all__ = ["SCOUTED", "Placeholder", "Scouting"]
+__all__ = ["SCOUTED", "Given", "Placeholder", "Scouting", "digest_of"]
 
 MARK = "\ufdd0"  # no character: no text has it that was not derived from a placeholder
 PIECE_BYTES = 32 << 10  # a message of this channel cannot be longer than its buffer
@@ -54,6 +57,38 @@ class Placeholder(str):
     splitlines = split
 
 
+def digest_of(arguments: bytes) -> str:
+    """What a call is known by here and at the host, from its encoded arguments."""
+    return blake2b(arguments, digest_size=16).hexdigest()
+
+
+class Given:
+    """Answers that came before their calls were made, in the order in which the code would make these. Of use to the main thread alone."""
+
+    def __init__(self) -> None:
+        self._answers: deque[tuple[str, Any]] = deque()
+        self._used = 0
+
+    def keep(self, answers: list[tuple[str, Any]]) -> None:
+        """These are there now, each with its call's digest."""
+        self._answers = deque(answers)
+
+    def take(self, digest: str) -> list[Any]:
+        """The answer to the call that is made now; empty when it is not the one that was expected, and then no other is either."""
+        if not self._answers:
+            return []
+        if self._answers[0][0] != digest:
+            self._answers.clear()
+            return []
+        self._used += 1
+        return [self._answers.popleft()[1]]
+
+    def tell_used(self) -> dict[str, int]:
+        """For the next frame to the host: how many were used since the last one."""
+        used, self._used = self._used, 0
+        return {"used": used} if used else {}
+
+
 class Scouting:
     """One worker's way to scouts, and in a scout the way to the host."""
 
@@ -61,6 +96,7 @@ class Scouting:
         self._descriptor = descriptor
         self._generation = 0
         self.is_scout = False
+        self.given = Given()
 
     def possible(self) -> bool:
         """Whether a fork would hold all that runs: no other thread does."""
@@ -82,12 +118,11 @@ class Scouting:
             os.close(stream)
         return True
 
-    def tell(self, method: str, payload: bytes) -> None:
-        """In a scout: name a call to the host, if it depends on no placeholder; end for one whose answer must be a real one."""
-        if method != SCOUTED:
-            self.end()
-        if MARK.encode() in payload:
+    def tell(self, digest: str, arguments: bytes) -> None:
+        """In a scout: name a call to the host, if it depends on no placeholder."""
+        if MARK.encode() in arguments:
             return
+        payload = b'{"t":"ahead","d":"%s","p":%s}' % (digest.encode(), arguments)
         try:
             for start in range(0, len(payload), PIECE_BYTES):
                 more = start + PIECE_BYTES < len(payload)

@@ -126,6 +126,12 @@ class SubCalls:
         del self._begun[query]
         return completion.text.strip()
 
+    def peek(self, arguments: Mapping[str, Any]) -> str | None:
+        """What `ready` would give, while the code has made no call yet."""
+        begun = self._begun.get(_query(arguments))
+        completion = None if begun is None else self._run.peek_ready(begun)
+        return None if completion is None else completion.text.strip()
+
     def room(self) -> int:
         """How many more calls may be begun now."""
         return self._run.room_ahead
@@ -228,3 +234,6 @@ class _LookingAhead:
 
     def ready(self, arguments: Mapping[str, Any]) -> str | None:
         return self._calls.ready(arguments)
+
+    def peek(self, arguments: Mapping[str, Any]) -> str | None:
+        return self._calls.peek(arguments)
