@@ -29,12 +29,20 @@ from tests.serve.conftest import write_endpoint
 
 pytestmark = pytest.mark.timeout(300)  # Ray takes its time where much else runs
 ROWS = 4
-RULES = [
-    {"role": "root", "turn": 1, "text": "```repl\nprint(llm_query('first ' + context))\n```"},
-    {"role": "root", "turn": 2, "text": "```repl\nFINAL(llm_query('second ' + context))\n```"},
-    {"role": "sub", "matches": r"first It is (\d+)", "text": "seen {{1}}"},
-    {"role": "sub", "matches": r"second It is (\d+)", "text": "it is {{1}}", "latency": 2},
-]
+SLOW = 6.0  # seconds, in which Ray starts the workers of all rows that are to be in the midst of a call at once
+
+
+def rules(last_call: float) -> dict[str, Any]:
+    """Each row makes four calls, the last of which takes so many seconds."""
+    return {
+        "rules": [
+            {"role": "root", "turn": 1, "text": "```repl\nprint(llm_query('first ' + context))\n```"},
+            {"role": "root", "turn": 2, "text": "```repl\nFINAL(llm_query('second ' + context))\n```"},
+            {"role": "sub", "matches": r"first It is (\d+)", "text": "seen {{1}}"},
+            {"role": "sub", "matches": r"second It is 0", "text": "it is 0", "latency": min(last_call, SLOW)},
+            {"role": "sub", "matches": r"second It is 1", "text": "it is 1", "latency": last_call},
+        ]
+    }
 
 
 def processes() -> dict[int, tuple[int, str]]:
@@ -116,7 +124,7 @@ async def test_rows_of_a_killed_worker_run_again_and_nothing_answered_is_paid_tw
 ) -> None:
     address, head = cluster
     write_rows(tmp_path)
-    async with ScriptedServer(parse_script({"rules": RULES})) as model:
+    async with ScriptedServer(parse_script(rules(SLOW))) as model:
         write_endpoint(longreach_home, model.base_url, (1, 1))
         limits = ("--rows", "3", "--calls", "8", "--total-calls", "24", "--total-usd", "9")
         command = batch(tmp_path, longreach_home, "--ray", address, *limits)
@@ -165,7 +173,8 @@ async def test_a_total_that_is_spent_leaves_rows_for_another_time(
 async def test_a_local_ray_ends_with_its_driver_and_the_next_one_goes_on(tmp_path: Path, longreach_home: Path) -> None:
     pytest.importorskip("ray")
     write_rows(tmp_path)
-    async with ScriptedServer(parse_script({"rules": RULES})) as model:
+    # the last two rows are never answered before the driver is killed, however long its workers live on
+    async with ScriptedServer(parse_script(rules(3600.0))) as model:
         write_endpoint(longreach_home, model.base_url, (1, 1))
         command = batch(tmp_path, longreach_home, "--ray", "--rows", "2")
         await until(command, lambda: len(answers(tmp_path)) > 0)
@@ -178,6 +187,7 @@ async def test_a_local_ray_ends_with_its_driver_and_the_next_one_goes_on(tmp_pat
         for line in started.values():
             for folder in re.findall(r"/tmp/lr-ray-\w+", line):
                 shutil.rmtree(folder, ignore_errors=True)  # a killed process leaves its files
+        model.script = parse_script(rules(0.5))
         before = len(model.asked)
         assert 0 < len(answers(tmp_path)) < ROWS
         command = batch(tmp_path, longreach_home, "--ray", "--rows", "2")
