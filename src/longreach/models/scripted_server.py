@@ -18,6 +18,7 @@ import re
 import sys
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, replace
+from functools import lru_cache
 from types import TracebackType
 from typing import Any
 
@@ -25,7 +26,7 @@ from aiohttp import web
 
 from longreach import event_loop
 from longreach.errors import LongreachError
-from longreach.models.base import Message, Usage
+from longreach.models.base import Message, Role, Usage
 from longreach.models.script import Script, ScriptedReply, load_script
 from longreach.models.scripted import cut_to, scripted_usage
 
@@ -33,6 +34,7 @@ __all__ = ["Asked", "ScriptedServer", "main"]
 
 STALL_SECONDS = 3600.0
 MAX_BODY_BYTES = 256 << 20
+SHORT_CHARS = 1_000
 DONE = b"data: [DONE]\n\n"
 
 _STATUS = {"rate_limited": 429, "server_error": 500, "unauthorized": 401, "refused": 400, "context_length": 400}
@@ -56,7 +58,16 @@ class Asked:
     @property
     def messages(self) -> tuple[Message, ...]:
         """The conversation."""
-        return tuple(Message(each["role"], each["content"]) for each in self.body["messages"])
+        return tuple([_message(each["role"], each["content"]) for each in self.body["messages"]])
+
+
+def _message(role: str, content: str) -> Message:
+    return _short_message(role, content) if len(content) <= SHORT_CHARS else Message(role, content)  # type: ignore[arg-type]
+
+
+@lru_cache(4096)  # a conversation that goes on has them again in each request
+def _short_message(role: Role, content: str) -> Message:
+    return Message(role, content)
 
 
 class ScriptedServer:
