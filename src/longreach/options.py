@@ -137,8 +137,7 @@ def _to_json(value: Any) -> Any:
     if kind in _PLAIN:
         return value
     if is_dataclass(kind):
-        values = [(name, getattr(value, name)) for name in _names(kind)]
-        return {name: each if type(each) in _PLAIN else _to_json(each) for name, each in values}  # mostly they are
+        return {name: _to_json(getattr(value, name)) for name in _names(kind)}
     if isinstance(value, Mapping):
         return {name: _to_json(each) for name, each in value.items()}
     if isinstance(value, (tuple, list)):

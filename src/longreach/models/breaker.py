@@ -89,7 +89,7 @@ class Breaker:
 
     def _answered(self) -> None:
         if not self._failures and self._open_until is None:
-            return
+            return  # as nearly always, without a lock
         with self._lock:
             self._failures, self._open_until, self._probing = 0, None, False
 

@@ -164,8 +164,7 @@ class Reply:
         if not isinstance(piece, dict):
             raise BadResponse("a choice's message is not an object", possibly_charged=True)
         self._take(piece)
-        if logprobs := choice.get("logprobs"):
-            self._take_logprobs(logprobs)
+        self._take_logprobs(choice.get("logprobs"))
         if isinstance(finish := choice.get("finish_reason"), str) and finish:
             if finish in _BROKEN_OFF:
                 raise ProviderUnavailable(f"the reply was broken off ({finish})", possibly_charged=True)
@@ -173,8 +172,7 @@ class Reply:
         self.arriving = self.arriving or self.begun
 
     def _take(self, piece: Mapping[str, Any]) -> None:
-        content = piece.get("content")
-        text, thought = (content, "") if type(content) is str else _content(content)
+        text, thought = _content(piece.get("content"))
         reasoning = piece.get("reasoning_content") or piece.get("reasoning")
         thought += reasoning if isinstance(reasoning, str) else ""
         if thought:

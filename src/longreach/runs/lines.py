@@ -110,10 +110,10 @@ class _Begun:
     """Calls that were begun before the code made them, from then until it does: the JSON of what both lines of each say."""
 
     def __init__(self) -> None:
-        self._started: dict[str, tuple[AheadStarted, str]] = {}  # by key
-        self._ended: dict[
-            str, tuple[AheadEnded, str]
-        ] = {}  # by the name it was begun under, then by that it was made under
+        self._started: dict[str, tuple[AheadStarted, str]] = {}
+        """By key."""
+        self._ended: dict[str, tuple[AheadEnded, str]] = {}
+        """By the name that a call was begun under, and from when it is made by that which it has then."""
 
     def keep(self, event: AheadStarted | AheadEnded, said: str) -> str:
         """The fields of a call as it is begun. said: the JSON of what its other line will say too, without the brace that opens it."""

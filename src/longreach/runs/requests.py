@@ -44,17 +44,7 @@ class Asked:
 
     def started(self, branch: str, reserved: Amount, waited: float = 0.0) -> CallStarted:
         """The event of a call about to be sent. waited: seconds, for its slot."""
-        return CallStarted(
-            branch,
-            call=self.name,
-            purpose=self.purpose,
-            model=self.model.name,
-            key=self.key,
-            messages=_messages(self.request),
-            parameters=_parameters(self.request),
-            reserved=_reserved(reserved),
-            waited_seconds=waited,
-        )
+        return started_as(self.begun(branch, reserved), self.name, self.purpose, waited)
 
     def begun(self, branch: str, reserved: Amount) -> AheadStarted:
         """The event of a call about to be sent that the code has not made yet."""
@@ -63,9 +53,9 @@ class Asked:
             call=self.name,
             model=self.model.name,
             key=self.key,
-            messages=_messages(self.request),
+            messages=[{"role": each.role, "content": each.content} for each in self.request.messages],
             parameters=_parameters(self.request),
-            reserved=_reserved(reserved),
+            reserved={"calls": reserved.calls, "tokens": reserved.tokens, "usd": str(reserved.usd)},
         )
 
 
@@ -73,18 +63,7 @@ def ended_event(
     branch: str, name: str, completion: Completion, cost: Decimal | None, origin: str | None = None
 ) -> CallEnded:
     """The event of the answered call `name`. `origin`: the call, or 'cache', that the answer was reused from."""
-    return CallEnded(
-        branch,
-        call=name,
-        text=completion.text,
-        reasoning=completion.reasoning,
-        usage=_counts(completion.usage),
-        usage_estimated=completion.usage_estimated,
-        cost_usd=None if cost is None else str(cost),
-        stop_reason=completion.stop_reason,
-        latency=round(completion.latency, 4),
-        reused_from=origin,
-    )
+    return ended_as(answered_event(branch, name, completion, cost), name, origin)
 
 
 def answered_event(branch: str, name: str, completion: Completion, cost: Decimal | None) -> AheadEnded:
@@ -94,7 +73,7 @@ def answered_event(branch: str, name: str, completion: Completion, cost: Decimal
         call=name,
         text=completion.text,
         reasoning=completion.reasoning,
-        usage=_counts(completion.usage),
+        usage={each: getattr(completion.usage, each) for each in _USAGE_FIELDS},  # `asdict` copies deeply
         usage_estimated=completion.usage_estimated,
         cost_usd=None if cost is None else str(cost),
         stop_reason=completion.stop_reason,
@@ -102,14 +81,14 @@ def answered_event(branch: str, name: str, completion: Completion, cost: Decimal
     )
 
 
-def started_as(begun: AheadStarted, name: str, purpose: str) -> CallStarted:
+def started_as(begun: AheadStarted, name: str, purpose: str, waited: float = 0.0) -> CallStarted:
     """A call that was begun, as it is recorded when it is known what becomes of it."""
     return CallStarted(
-        begun.branch, name, purpose, begun.model, begun.key, begun.messages, begun.parameters, begun.reserved
+        begun.branch, name, purpose, begun.model, begun.key, begun.messages, begun.parameters, begun.reserved, waited
     )
 
 
-def ended_as(answered: AheadEnded, name: str) -> CallEnded:
+def ended_as(answered: AheadEnded, name: str, origin: str | None = None) -> CallEnded:
     """The same of its end."""
     return CallEnded(
         answered.branch,
@@ -121,6 +100,7 @@ def ended_as(answered: AheadEnded, name: str) -> CallEnded:
         answered.cost_usd,
         answered.stop_reason,
         answered.latency,
+        origin,
     )
 
 
@@ -140,10 +120,6 @@ def reply_key(model: Model, request: Request) -> str:
     return hashlib.sha256(f"{request_key(model, request)}\n{identity}".encode("utf-8", "surrogatepass")).hexdigest()
 
 
-def _messages(request: Request) -> list[dict[str, str]]:
-    return [{"role": each.role, "content": each.content} for each in request.messages]
-
-
 def _parameters(request: Request) -> dict[str, Any]:
     """Those that are set."""
     parameters = {
@@ -156,11 +132,3 @@ def _parameters(request: Request) -> dict[str, Any]:
         "reasoning_effort": request.reasoning_effort,
     }
     return {name: value for name, value in parameters.items() if value not in (None, [])}
-
-
-def _reserved(amount: Amount) -> dict[str, Any]:
-    return {"calls": amount.calls, "tokens": amount.tokens, "usd": str(amount.usd)}
-
-
-def _counts(usage: Usage) -> dict[str, int]:
-    return {name: getattr(usage, name) for name in _USAGE_FIELDS}  # `asdict` copies deeply

@@ -21,6 +21,7 @@ from longreach.sandbox.look_ahead import MOST_GIVEN, LookAhead
 from longreach.sandbox.results import StepResult, lost_step, read_result
 from longreach.sandbox.scouts import Scouts
 from longreach.sandbox.steps import RunningStep
+from longreach.sandbox.worker.scouting import SCOUTED
 
 __all__ = ["SNAPSHOT_BYTES", "Conversation", "Frame", "WorkerEnded", "connect"]
 
@@ -32,7 +33,6 @@ SNAPSHOT_HEADER_BYTES = 1 << 20
 OUTSTANDING_BYTES = 64 << 20  # of calls being served: beyond it the worker has to wait
 LEAST_WAIT = 0.02  # between two looks at a clock that stands still
 EXIT_SECONDS = 0.2
-SCOUTED = "llm_query"
 DIGEST_CHARS = 32
 REST_SECONDS = 0.02  # after a request until the worker is stopped: the next one may come at once
 

@@ -30,8 +30,6 @@ _lone_return = re.compile(r"\r(?!\n)")
 _escapes = {n: f"\\x{n:02x}" for n in (*range(32), *range(127, 160)) if chr(n) not in "\t\n\r"}
 # A string that never ends matches too: else each quote in it would be tried anew, which takes time with its square.
 _strings = re.compile(rb'"(?:[^"\\]|\\.)*+"?', re.DOTALL)
-
-
 _encode = json.JSONEncoder(allow_nan=False, ensure_ascii=False, separators=(",", ":")).encode
 
 
@@ -127,14 +125,13 @@ def clean_text(value: Json, depth: int = 0) -> Json:
     if depth > MOST_NESTING:
         raise ProtocolViolation("a value is nested too deeply")
     if type(value) is str:
-        return value if value.isascii() else value.encode("utf-8", "replace").decode("utf-8")
+        if value.isascii():
+            return value
+        return value.encode("utf-8", "replace").decode("utf-8")
     if type(value) is list:
-        return [item if item is None else clean_text(item, depth + 1) for item in value]
+        return [clean_text(item, depth + 1) for item in value]
     if type(value) is dict:
-        return {
-            key if key.isascii() else clean_text(key): item if item is None else clean_text(item, depth + 1)
-            for key, item in value.items()
-        }
+        return {clean_text(key): clean_text(item, depth + 1) for key, item in value.items()}
     return value
 
 

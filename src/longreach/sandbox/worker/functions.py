@@ -13,7 +13,7 @@ from dataclasses import dataclass
 from typing import Any
 
 from .channel import Channel, Frame, Slot, encode
-from .scouting import SCOUTED, Placeholder, digest_of
+from .scouting import SCOUTED, Given, Placeholder, digest_of
 
 __all__ = [
     "CallFailed",
@@ -90,13 +90,15 @@ class Caller:
     def __init__(self, channel: Channel, limits: CallLimits) -> None:
         self.channel = channel
         self.limits = limits
+        self.given = Given()
         self._made = 0
         self._counting = threading.Lock()
         self._waiting = 0
         self._pump: threading.Thread | None = None
 
     def begin_step(self) -> None:
-        """Start counting anew."""
+        """Start counting anew, with no answers in advance."""
+        self.given.keep([])
         self._made = 0
         self._waiting = 0
         self._counting = threading.Lock()
@@ -129,22 +131,22 @@ class Caller:
         """Make one call and wait for its value. Raises `CallFailed` when the host says so."""
         self.count(1)
         scouting = self.channel.scouting
+        frame: Frame = {"t": "call", "m": method, "p": parameters}
         if scouting is None or method != SCOUTED:
-            if scouting is not None and scouting.is_scout:
-                scouting.end()  # this answer must be a real one
-            return self.value(self._ask({"t": "call", "m": method, "p": parameters}))
+            self._end_scout()  # this answer must be a real one
+            return self.value(self._ask(frame))
         arguments = encode(parameters).encode("utf-8", "replace")
         digest = digest_of(arguments)
         if scouting.is_scout:
             scouting.tell(digest, arguments)
             return Placeholder()
         if not scouting.possible():
-            return self.value(self._ask({"t": "call", "m": method, "p": parameters}))
-        if given := scouting.given.take(digest):
+            return self.value(self._ask(frame))
+        if given := self.given.take(digest):
             return given[0]
         # the main thread waits for this one and nothing else runs: the host may ask for a scout
-        answer = self._ask({"t": "call", "m": method, "p": parameters, "blocks": True, **scouting.given.tell_used()})
-        scouting.given.keep(answer.get("next", []))
+        answer = self._ask({**frame, "blocks": True, **self.given.tell_used()})
+        self.given.keep(answer.get("next", []))
         return self.value(answer)
 
     def _ask(self, frame: Frame) -> Frame:

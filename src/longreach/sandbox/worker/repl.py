@@ -147,8 +147,6 @@ class Repl:
         sys.stdin, sys.stdout, sys.stderr = None, self.output, self.output
         threading.excepthook = self._thread_failed
         self.channel.open_step()
-        if self.channel.scouting is not None:
-            self.channel.scouting.given.keep([])
         began = time.perf_counter()
         error = self._guarded(step, code)
         if self.channel.scouting is not None and self.channel.scouting.is_scout:
@@ -168,7 +166,7 @@ class Repl:
             "draft": draft,
             "confidence": self._confidence,
             "ms": milliseconds,
-            **(self.channel.scouting.given.tell_used() if self.channel.scouting is not None else {}),
+            **self.caller.given.tell_used(),
         }
 
     def _guarded(self, step: int, code: str) -> dict[str, str] | None:

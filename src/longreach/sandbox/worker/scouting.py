@@ -96,7 +96,6 @@ class Scouting:
         self._descriptor = descriptor
         self._generation = 0
         self.is_scout = False
-        self.given = Given()
 
     def possible(self) -> bool:
         """Whether a fork would hold all that runs: no other thread does."""
